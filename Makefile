@@ -1,0 +1,105 @@
+# Everything that CI runs has a name here; `make` lists the names.
+
+# `make CARGO_FLAGS=--locked check` refuses to touch Cargo.lock; CI does that.
+CARGO_FLAGS ?=
+# How many cases each property test of `make soak` tries; the default elsewhere is 256.
+CASES ?= 20000
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+# The pure crates: no servers, no cloud SDK, a short build.
+PURE := -p evenkeel-core -p evenkeel-forecast -p evenkeel-sim
+
+# Documents that are checked besides policies/ (`lint-yaml`).
+DOCUMENTS = $(wildcard policies playbooks)
+
+# Recipes stop at the first failing command, also inside a pipe.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Lists these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: need-cargo ## Builds and runs the agent on a made-up region; needs nothing but Rust
+	cargo build $(CARGO_FLAGS) -p evenkeel-daemon -p evenkeel-cli \
+	    --no-default-features --features evenkeel-daemon/demo --bins
+	@exec $(TARGET_DIR)/debug/evenkeeld --demo
+
+.PHONY: check
+check: fmt-check clippy lint-yaml ## Format, lints, and the documents in the repository
+
+.PHONY: fmt-check
+fmt-check: need-cargo ## Format only
+	cargo fmt --all --check
+
+.PHONY: clippy
+clippy: need-cargo ## Lints only
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+.PHONY: lint-yaml
+lint-yaml: build ## Checks the ready-made documents with `evenkeel check`
+	@for path in $(DOCUMENTS); do \
+	    echo "evenkeel check $$path"; \
+	    $(TARGET_DIR)/debug/evenkeel check "$$path"; \
+	done
+
+# Tests and binaries in one go: built without the tests, tokio would have other
+# features, and all that stands on it, the AWS SDKs first, would be compiled twice.
+.PHONY: build
+build: need-cargo ## Builds all binaries and tests
+	cargo build $(CARGO_FLAGS) --workspace --bins --tests
+
+.PHONY: test
+test: need-cargo test-parts build ## Installs what the tests need, builds, and runs everything
+	cargo test $(CARGO_FLAGS) --workspace
+
+.PHONY: test-fast
+test-fast: need-cargo ## Tests of the pure crates only: core, forecast, simulations
+	cargo test $(CARGO_FLAGS) $(PURE)
+
+.PHONY: test-parts
+test-parts: ## Installs Prometheus (apt) and moto's server (target/test-parts); run once
+	@scripts/test-parts.sh
+
+.PHONY: features
+features: need-cargo ## Lints every feature alone
+	@for feature in '' aws webhook simulated; do \
+	    echo "evenkeel-providers with only '$$feature'"; \
+	    cargo clippy $(CARGO_FLAGS) -p evenkeel-providers --no-default-features \
+	        --features "$$feature" -- -D warnings; \
+	done
+	@for feature in webhook demo; do \
+	    echo "evenkeel-daemon with only '$$feature'"; \
+	    cargo clippy $(CARGO_FLAGS) -p evenkeel-daemon --no-default-features \
+	        --features "$$feature" -- -D warnings; \
+	done
+
+.PHONY: golden
+golden: need-cargo test-parts ## Rewrites the expected output in tests; read the diff
+	UPDATE_EXPECT=1 cargo test $(CARGO_FLAGS) --workspace
+
+.PHONY: soak
+soak: need-cargo ## Property tests with CASES cases each (default 20000)
+	PROPTEST_CASES=$(CASES) cargo test $(CARGO_FLAGS) $(PURE) -p evenkeel-store
+
+.PHONY: bench
+bench: need-cargo ## Speed and memory, with the machine they were measured on
+	@echo "machine: $$(uname -sm), $$(nproc) cores, \
+	$$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), \
+	$$(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
+	cargo bench $(CARGO_FLAGS) -p evenkeel-store
+	cargo bench $(CARGO_FLAGS) -p evenkeel-daemon
+
+.PHONY: deny
+deny: need-cargo ## Licences, sources and duplicates of all dependencies
+	@cargo deny --version >/dev/null 2>&1 || { \
+	    echo 'cargo-deny is not installed; run `cargo install --locked cargo-deny`' >&2; exit 1; }
+	cargo deny --workspace --all-features check bans licenses sources
+
+.PHONY: need-cargo
+need-cargo:
+	@command -v cargo >/dev/null || { \
+	    echo 'cargo is not installed; get Rust from https://rustup.rs' >&2; exit 1; }

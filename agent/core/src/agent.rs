@@ -1,0 +1,325 @@
+//! The agent as a state machine: inputs and a time in, records and effects out.
+//!
+//! **In:** [`Input`], closed on purpose: to know what can wake the agent, read it.
+//! **Out:** [`Outcome`]: records, effects, explanations, an answer for a person.
+//! **Not here:** clocks, disks, sockets (the shell's).
+//!
+//! Three rules make it replayable:
+//!
+//! 1. [`Agent::handle`] reads no clock and does no I/O. Time is an argument.
+//! 2. What must not be forgotten changes only in [`State::apply`], and only from
+//!    a [`Record`]. What is seen ([`Sight`]) is not state: it is observed anew.
+//! 3. Effects and answers leave through [`Outcome::commit`], after the records
+//!    are durable.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::documents::{Documents, Target};
+use crate::effect::{Effect, EffectOutcome};
+use crate::evaluate;
+use crate::explain::Explanation;
+use crate::ids::{EffectId, TargetId, Term};
+use crate::overrides::OverrideState;
+use crate::quality::TargetObservation;
+use crate::record::{EndCause, Record};
+use crate::request::{self, Answer, Request, RequestRefusal, contradicts};
+use crate::sight::Sight;
+use crate::state::State;
+use crate::units::Capacity;
+
+/// Everything that can happen to the agent.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A daemon took over. `version` is its own, for the journal.
+    Started { version: String },
+    /// Documents that passed every check came into force.
+    DocumentsLoaded(Arc<Documents>),
+    /// Fresh observations of some targets, one per target.
+    Observed(Vec<TargetObservation>),
+    /// A person asked for something; authenticated, not yet authorised.
+    Requested(Request),
+    /// What the break-glass file is like now.
+    BreakGlassRead(BreakGlassReading),
+    /// The executor reports how an effect ended.
+    EffectFinished { id: EffectId, outcome: EffectOutcome, detail: String },
+    /// Time passed; see [`Agent::next_wakeup`].
+    TimePassed,
+    /// The journal wants to be able to forget what is older.
+    SnapshotWanted,
+}
+
+/// What the break-glass file is like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BreakGlassReading {
+    /// Not there.
+    Absent,
+    /// There; its first line, which may be empty.
+    Present { text: String },
+    /// Whether it is there cannot be told. Counts as there.
+    Unreadable { error: String },
+}
+
+/// What one input led to.
+#[derive(Debug, Default)]
+#[must_use = "uncommitted records are lost and their effects never happen"]
+pub struct Outcome {
+    pub(crate) records: Vec<Record>,
+    pub(crate) effects: Vec<Effect>,
+    withdrawn: Vec<EffectId>,
+    answer: Option<Result<Answer, RequestRefusal>>,
+    explanations: Vec<Arc<Explanation>>,
+}
+
+/// What may leave once the records are durable.
+#[derive(Debug)]
+pub struct Committed {
+    /// To be started.
+    pub effects: Vec<Effect>,
+    /// Effects that a person's word contradicts: to be dropped if they have not
+    /// started. Those that have are what the person is told is in flight.
+    pub withdrawn: Vec<EffectId>,
+    /// For the person who asked.
+    pub answer: Option<Result<Answer, RequestRefusal>>,
+    /// Why each evaluated target was or was not changed.
+    pub explanations: Vec<Arc<Explanation>>,
+}
+
+/// Decides for every target of a region.
+#[derive(Debug, Default)]
+pub struct Agent {
+    documents: Arc<Documents>,
+    state: State,
+    sight: Sight,
+}
+
+impl Agent {
+    /// An agent that remembers `state` and has seen nothing.
+    pub fn new(state: State) -> Agent {
+        Agent { documents: Arc::default(), state, sight: Sight::default() }
+    }
+
+    /// Handles one input at `now`. A `now` before the latest record counts as
+    /// that record's time: a clock that goes back revives nothing.
+    pub fn handle(&mut self, now: Timestamp, input: Input) -> Outcome {
+        let now = now.max(self.state.latest_at());
+        match &input {
+            Input::DocumentsLoaded(documents) => {
+                self.documents = Arc::clone(documents);
+                self.sight.retain(documents);
+            }
+            Input::Observed(observations) => {
+                let known = observations.iter().filter(|it| self.documents.target(&it.target).is_some());
+                for observation in known {
+                    self.sight.observe(now, &self.documents, observation);
+                }
+            }
+            Input::Started { .. }
+            | Input::Requested(_)
+            | Input::BreakGlassRead(_)
+            | Input::EffectFinished { .. }
+            | Input::TimePassed
+            | Input::SnapshotWanted => (),
+        }
+        let outcome = self.plan(now, input);
+        for record in &outcome.records {
+            self.state.apply(record);
+        }
+        for explanation in &outcome.explanations {
+            self.sight.remember(Arc::clone(explanation));
+        }
+        outcome
+    }
+
+    /// When the agent next wants [`Input::TimePassed`], to record the end of an
+    /// override. Earlier or extra ones are harmless.
+    pub fn next_wakeup(&self) -> Option<Timestamp> {
+        self.state.overrides().map(|it| it.ends_at).min()
+    }
+
+    /// What must not be forgotten.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// What is seen at the moment.
+    pub fn sight(&self) -> &Sight {
+        &self.sight
+    }
+
+    /// The documents in force.
+    pub fn documents(&self) -> &Arc<Documents> {
+        &self.documents
+    }
+
+    fn plan(&self, now: Timestamp, input: Input) -> Outcome {
+        let mut outcome = Outcome { records: self.ended_overrides(now), ..Outcome::default() };
+        match input {
+            Input::Started { version } => self.plan_start(now, version, &mut outcome),
+            Input::DocumentsLoaded(documents) => {
+                if documents.sha256 != self.state.documents_sha256() {
+                    outcome.records.push(Record::DocumentsAdopted {
+                        at: now,
+                        sha256: documents.sha256.clone(),
+                        n_documents: documents.n_documents(),
+                    });
+                }
+            }
+            Input::Observed(observations) => {
+                let targets: Vec<&Target> = observations
+                    .iter()
+                    .filter_map(|it| self.documents.target(&it.target))
+                    .collect();
+                let evaluated = evaluate::evaluate(
+                    now,
+                    &self.documents,
+                    &self.state,
+                    &self.sight,
+                    &targets,
+                );
+                outcome.records.extend(evaluated.records);
+                outcome.effects = evaluated.effects;
+                outcome.explanations = evaluated.explanations;
+            }
+            Input::Requested(request) => self.plan_request(now, &request, &mut outcome),
+            Input::BreakGlassRead(reading) => self.plan_break_glass(now, reading, &mut outcome),
+            Input::EffectFinished { id, outcome: ended, detail } => {
+                let in_flight = self.state.in_flight().find(|(_, it)| it.id == id);
+                // A report that nobody waits for is about an effect of an earlier
+                // term, which was declared unknown at the start of this one.
+                if let Some((target, _)) = in_flight {
+                    outcome.records.push(Record::EffectFinished {
+                        at: now,
+                        id,
+                        target: target.clone(),
+                        outcome: ended,
+                        detail,
+                    });
+                }
+            }
+            Input::TimePassed => (),
+            Input::SnapshotWanted => {
+                // With the overrides that end right now already gone.
+                let mut state = self.state.clone();
+                for record in &outcome.records {
+                    state.apply(record);
+                }
+                let state = Box::new(state);
+                outcome.records.push(Record::Snapshot { at: now, state });
+            }
+        }
+        outcome
+    }
+
+    fn ended_overrides(&self, now: Timestamp) -> Vec<Record> {
+        self.state
+            .overrides()
+            .filter(|it| it.state(now) == OverrideState::Expired)
+            .map(|it| Record::OverrideEnded { at: now, id: it.id, cause: EndCause::Expired })
+            .collect()
+    }
+
+    fn plan_start(&self, now: Timestamp, version: String, outcome: &mut Outcome) {
+        let term = Term(self.state.term().0.saturating_add(1));
+        outcome.records.push(Record::TermStarted { at: now, term, version });
+        // What was in flight when the last term ended may or may not have happened.
+        for (target, it) in self.state.in_flight().filter(|(_, it)| it.unknown_since.is_none()) {
+            outcome.records.push(Record::EffectFinished {
+                at: now,
+                id: it.id,
+                target: target.clone(),
+                outcome: EffectOutcome::Unknown,
+                detail: "the agent stopped before it heard how this ended".to_owned(),
+            });
+        }
+    }
+
+    fn plan_request(&self, now: Timestamp, request: &Request, outcome: &mut Outcome) {
+        let current = |target: &Target| self.current_of(&target.id);
+        match request::review(now, &self.documents, &self.state, current, request) {
+            Ok((records, answer)) => {
+                if let Answer::OverrideSet { accepted, .. } = &answer {
+                    outcome.withdrawn = self.contradicted_by(accepted);
+                }
+                outcome.records.extend(records);
+                outcome.answer = Some(Ok(answer));
+            }
+            Err((actor, refusal)) => {
+                outcome.records.push(Record::RequestRefused {
+                    at: now,
+                    actor,
+                    verb: request.verb.word().to_owned(),
+                    why: refusal.to_string(),
+                });
+                outcome.answer = Some(Err(refusal));
+            }
+        }
+    }
+
+    fn contradicted_by(&self, accepted: &crate::overrides::Override) -> Vec<EffectId> {
+        self.state
+            .in_flight()
+            .filter(|(_, it)| it.unknown_since.is_none())
+            .filter(|(id, _)| self.documents.target(id).is_some_and(|it| accepted.scope.covers(it)))
+            .filter(|(_, it)| contradicts(accepted.kind, it.expected, it.desired))
+            .map(|(_, it)| it.id)
+            .collect()
+    }
+
+    fn plan_break_glass(&self, now: Timestamp, reading: BreakGlassReading, outcome: &mut Outcome) {
+        let cause = match reading {
+            BreakGlassReading::Absent => None,
+            BreakGlassReading::Present { text } if text.is_empty() => {
+                Some("the break-glass file is there".to_owned())
+            }
+            BreakGlassReading::Present { text } => Some(text),
+            BreakGlassReading::Unreadable { error } => {
+                Some(format!("the break-glass file cannot be read: {error}"))
+            }
+        };
+        match (cause, self.state.break_glass()) {
+            (None, Some(_)) => outcome.records.push(Record::BreakGlassReleased { at: now }),
+            (Some(cause), None) => {
+                outcome.records.push(Record::BreakGlassEngaged { at: now, cause });
+                let running = self.state.in_flight().filter(|(_, it)| it.unknown_since.is_none());
+                outcome.withdrawn = running.map(|(_, it)| it.id).collect();
+            }
+            (None, None) | (Some(_), Some(_)) => (),
+        }
+    }
+
+    /// The capacity that a target has as far as the agent knows.
+    pub fn current_of(&self, target: &TargetId) -> Option<Capacity> {
+        let seen = self.sight.target(target).and_then(|it| it.capacity()?.as_ref().ok());
+        seen.map(|it| it.current).or_else(|| self.state.target(target)?.known)
+    }
+}
+
+impl Outcome {
+    /// The records to make durable.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Hands out effects and answers after `append` made the records durable.
+    /// `append` is not called without records.
+    ///
+    /// There is no other way to get at them, so an effect cannot happen before
+    /// the journal knows about it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `append` returns. The caller must then stop: memory is ahead of
+    /// the journal, and only a restart (replay) brings them together again.
+    pub fn commit<E>(
+        self,
+        append: impl FnOnce(&[Record]) -> Result<(), E>,
+    ) -> Result<Committed, E> {
+        let Outcome { records, effects, withdrawn, answer, explanations } = self;
+        if !records.is_empty() {
+            append(&records)?;
+        }
+        Ok(Committed { effects, withdrawn, answer, explanations })
+    }
+}

@@ -1,0 +1,170 @@
+//! Collecting what is wrong while reading goes on.
+//!
+//! **In:** positions and messages, in any order.
+//! **Out:** [`Diagnostic`]s in the order of the files, with the line shown.
+//! **Not here:** what is a fault ([`super::raw`], [`super::load`]).
+
+use super::diagnostic::{Diagnostic, Severity};
+use super::load::SourceText;
+use super::positions::Position;
+
+/// Most diagnostics of one run. Why 1,000: nobody reads more, and a generated
+/// folder can have a mistake in each of 20,000 documents.
+const DIAGNOSTICS_MAX: usize = 1_000;
+/// Longest line shown, in characters.
+const SNIPPET_CHARS_MAX: usize = 200;
+/// Longest piece of an author's text inside a message, in characters.
+const QUOTED_CHARS_MAX: usize = 80;
+
+/// Something wrong at one position of the current file.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Fault {
+    severity: Severity,
+    at: Position,
+    message: String,
+    hint: String,
+    /// What stands at the position must not be shown.
+    secret: bool,
+}
+
+impl Fault {
+    pub(super) fn error(at: Position, message: String, hint: String) -> Fault {
+        Fault { severity: Severity::Error, at, message, hint, secret: false }
+    }
+}
+
+/// All faults so far. Only ever grows.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    faults: Vec<(usize, Fault)>,
+    n_left_out: usize,
+    /// Index of the file that positions are about.
+    pub(super) source: usize,
+    /// What the current document is called, put before every message.
+    pub(super) about: String,
+}
+
+impl Faults {
+    pub(super) fn push(&mut self, mut fault: Fault) {
+        if DIAGNOSTICS_MAX <= self.faults.len() {
+            self.n_left_out += 1;
+            return;
+        }
+        if !self.about.is_empty() {
+            fault.message = format!("{}: {}", self.about, fault.message);
+        }
+        self.faults.push((self.source, fault));
+    }
+
+    pub(super) fn error(&mut self, at: Position, message: impl Into<String>, hint: impl Into<String>) {
+        self.push(Fault::error(at, message.into(), hint.into()));
+    }
+
+    pub(super) fn warning(
+        &mut self,
+        at: Position,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let fault = Fault::error(at, message.into(), hint.into());
+        self.push(Fault { severity: Severity::Warning, ..fault });
+    }
+
+    /// An error at a value that must not be shown.
+    pub(super) fn secret(
+        &mut self,
+        at: Position,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push(Fault { secret: true, ..Fault::error(at, message.into(), hint.into()) });
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        self.faults.iter().any(|(_, it)| it.severity == Severity::Error) || 0 < self.n_left_out
+    }
+
+    pub(super) fn into_diagnostics(mut self, sources: &[SourceText<'_>]) -> Vec<Diagnostic> {
+        self.faults.sort_by_key(|(source, fault)| (*source, fault.at));
+        let mut diagnostics = Vec::with_capacity(self.faults.len());
+        let mut faults = self.faults.into_iter().peekable();
+        for (index, source) in sources.iter().enumerate() {
+            if faults.peek().is_none_or(|(it, _)| *it != index) {
+                continue;
+            }
+            let lines: Vec<&str> = source.text.lines().collect();
+            while let Some((_, fault)) = faults.next_if(|(it, _)| *it == index) {
+                // An unfinished document may be reported just after the last line.
+                let line = fault.at.line.clamp(1, lines.len().max(1));
+                let text = lines.get(line - 1).copied().unwrap_or_default();
+                diagnostics.push(Diagnostic {
+                    severity: fault.severity,
+                    file: source.file.to_owned(),
+                    line,
+                    column: if line < fault.at.line { text.chars().count() + 1 } else { fault.at.column },
+                    message: one_line(&fault.message),
+                    hint: one_line(&fault.hint),
+                    snippet: snippet(text, fault.at.column, fault.secret),
+                });
+            }
+        }
+        if 0 < self.n_left_out {
+            diagnostics.push(Diagnostic {
+                severity: Severity::Error,
+                file: sources.last().map_or_else(String::new, |it| it.file.to_owned()),
+                line: 1,
+                column: 1,
+                message: format!("{} more faults are not shown", self.n_left_out),
+                hint: "correct the ones above and check again".to_owned(),
+                snippet: String::new(),
+            });
+        }
+        diagnostics
+    }
+}
+
+/// An author's text for a message, in back-quotes, cut when long.
+pub(super) fn quoted(text: &str) -> String {
+    let mut shown: String = text.chars().take(QUOTED_CHARS_MAX).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+/// Without characters that would move a terminal's cursor or forge a line of a log.
+fn one_line(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for it in text.chars() {
+        if it.is_control() { shown.extend(it.escape_debug()) } else { shown.push(it) }
+    }
+    shown
+}
+
+fn snippet(line: &str, column: usize, secret: bool) -> String {
+    let mut shown: String = line
+        .chars()
+        .take(SNIPPET_CHARS_MAX)
+        .map(|it| if it == '\t' { ' ' } else { it })
+        .map(|it| if it.is_control() { char::REPLACEMENT_CHARACTER } else { it })
+        .collect();
+    if secret {
+        shown = shown.chars().take(column.saturating_sub(1)).collect();
+        shown.push('…');
+    }
+    let lower = shown.to_ascii_lowercase();
+    // Whatever the fault is, its line may hold a secret beside it.
+    for word in ["token", "password", "passwd", "secret:", "api_key", "sha256:", "://"] {
+        let Some(found) = lower.find(word) else { continue };
+        if word == "://" && !lower[found..].contains('@') {
+            continue;
+        }
+        let rest = lower[found..].find(':').map_or(shown.len(), |it| found + it + 1);
+        if rest < shown.trim_end().len() {
+            shown.truncate(rest);
+            shown.push_str(" …");
+            break;
+        }
+    }
+    shown
+}

@@ -1,0 +1,24 @@
+//! Documents as people write them, and as the agent uses them.
+//!
+//! **In:** the texts of YAML files ([`load`]); nothing is read here.
+//! **Out:** [`Documents`], a set that passed every check, and [`Diagnostic`]s.
+//! **Not here:** reading files and watching them (the shell's), what follows
+//! from a document ([`crate::decide`], [`crate::guard`]).
+
+mod access;
+mod diagnostic;
+mod guardrail;
+mod policy;
+mod selector;
+mod set;
+mod target;
+
+pub use access::{Access, Denial, Grant, Identity, Person, Principal, Role};
+pub use diagnostic::{Diagnostic, Severity};
+pub use guardrail::{BlastRadius, FreezeWindow, Guardrail, ScheduleError};
+pub use policy::{
+    Autonomy, Behaviour, OutsideChange, Rule, ScalingPolicy, Signal, Step,
+};
+pub use selector::Selector;
+pub use set::Documents;
+pub use target::{LeadTime, ProviderRef, Target};

@@ -1,0 +1,120 @@
+//! All documents that passed every check, ready to be looked things up in.
+//!
+//! **In:** checked documents, from [`super::load`] or built by a test.
+//! **Out:** a target's policy and guardrails in constant time.
+//! **Not here:** checks that span documents (the loader makes them before).
+
+use std::collections::BTreeMap;
+
+use crate::documents::{Access, BlastRadius, Guardrail, ScalingPolicy, Target};
+use crate::ids::{GuardrailId, PolicyId, TargetId};
+
+/// A complete, consistent set of documents.
+#[derive(Clone, Debug, Default)]
+pub struct Documents {
+    /// Hex SHA-256 over the texts, for records and for "did it change?".
+    pub sha256: String,
+    targets: BTreeMap<TargetId, Target>,
+    policies: BTreeMap<PolicyId, ScalingPolicy>,
+    guardrails: BTreeMap<GuardrailId, Guardrail>,
+    access: Access,
+    policy_of: BTreeMap<TargetId, PolicyId>,
+    guardrails_of: BTreeMap<TargetId, Vec<GuardrailId>>,
+}
+
+impl Documents {
+    /// Puts checked documents together. Where two policies select one target
+    /// (the loader refuses that), the first by name has it.
+    pub fn new(
+        sha256: String,
+        targets: impl IntoIterator<Item = Target>,
+        policies: impl IntoIterator<Item = ScalingPolicy>,
+        guardrails: impl IntoIterator<Item = Guardrail>,
+        access: Access,
+    ) -> Documents {
+        let targets: BTreeMap<TargetId, Target> =
+            targets.into_iter().map(|it| (it.id.clone(), it)).collect();
+        let policies: BTreeMap<PolicyId, ScalingPolicy> =
+            policies.into_iter().map(|it| (it.id.clone(), it)).collect();
+        let guardrails: BTreeMap<GuardrailId, Guardrail> =
+            guardrails.into_iter().map(|it| (it.id.clone(), it)).collect();
+        let mut policy_of = BTreeMap::new();
+        let mut guardrails_of = BTreeMap::new();
+        for target in targets.values() {
+            if let Some(policy) = policies.values().find(|it| it.selector.selects(target)) {
+                policy_of.insert(target.id.clone(), policy.id.clone());
+            }
+            let selecting = guardrails.values().filter(|it| it.selector.selects(target));
+            guardrails_of.insert(target.id.clone(), selecting.map(|it| it.id.clone()).collect());
+        }
+        Documents { sha256, targets, policies, guardrails, access, policy_of, guardrails_of }
+    }
+
+    /// Every target, by name.
+    pub fn targets(&self) -> impl ExactSizeIterator<Item = &Target> {
+        self.targets.values()
+    }
+
+    /// One target.
+    pub fn target(&self, id: &TargetId) -> Option<&Target> {
+        self.targets.get(id)
+    }
+
+    /// Every policy, by name.
+    pub fn policies(&self) -> impl ExactSizeIterator<Item = &ScalingPolicy> {
+        self.policies.values()
+    }
+
+    /// The policy of one target; `None` when no policy selects it.
+    pub fn policy_of(&self, id: &TargetId) -> Option<&ScalingPolicy> {
+        self.policies.get(self.policy_of.get(id)?)
+    }
+
+    /// The targets that `policy` is for, by name.
+    pub fn targets_of<'a>(&'a self, policy: &'a PolicyId) -> impl Iterator<Item = &'a Target> {
+        self.policy_of
+            .iter()
+            .filter(move |(_, it)| *it == policy)
+            .filter_map(|(target, _)| self.targets.get(target))
+    }
+
+    /// Every guardrail, by name.
+    pub fn guardrails(&self) -> impl ExactSizeIterator<Item = &Guardrail> {
+        self.guardrails.values()
+    }
+
+    /// One guardrail.
+    pub fn guardrail(&self, id: &GuardrailId) -> Option<&Guardrail> {
+        self.guardrails.get(id)
+    }
+
+    /// The guardrails that select one target, by name.
+    pub fn guardrails_of<'a>(&'a self, id: &TargetId) -> impl Iterator<Item = &'a Guardrail> {
+        let ids = self.guardrails_of.get(id).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|it| self.guardrails.get(it))
+    }
+
+    /// Whether [`BlastRadius::BUILT_IN`] is what bounds removals from `id`.
+    pub fn has_built_in_blast_radius(&self, id: &TargetId) -> bool {
+        self.guardrails_of(id).all(|it| it.blast_radius.is_none())
+    }
+
+    /// Who may do what.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The longest window over which any blast radius counts removals.
+    pub fn blast_window_max(&self) -> jiff::SignedDuration {
+        self.guardrails
+            .values()
+            .filter_map(|it| it.blast_radius)
+            .map(|it| it.window)
+            .fold(BlastRadius::BUILT_IN.window, std::cmp::Ord::max)
+    }
+
+    /// How many documents there are in all.
+    pub fn n_documents(&self) -> usize {
+        self.targets.len() + self.policies.len() + self.guardrails.len()
+    }
+}

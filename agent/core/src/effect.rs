@@ -1,0 +1,99 @@
+//! What the shell can be asked to do, and how it may end.
+//!
+//! **In:** a [`Permit`], which only the guard makes.
+//! **Out:** absolute, idempotent instructions and their [`EffectOutcome`].
+//! **Not here:** doing them (`evenkeel-providers`), deciding them
+//! ([`crate::agent`]).
+//!
+//! Effects are not `Deserialize`: no file and no request can forge one.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::guard::Permit;
+use crate::ids::{EffectId, TargetId, Term};
+use crate::units::Capacity;
+
+/// One instruction to the outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Set the capacity of a target.
+    SetCapacity(SetCapacity),
+}
+
+/// Set the capacity of one target to exactly [`SetCapacity::desired`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetCapacity {
+    id: EffectId,
+    target: TargetId,
+    desired: Capacity,
+    expected: Capacity,
+    term: Term,
+    granted_at: Timestamp,
+}
+
+impl SetCapacity {
+    /// The effect that `permit` allows, and no other.
+    pub(crate) fn new(id: EffectId, term: Term, permit: Permit) -> SetCapacity {
+        let Permit { target, desired, expected, granted_at } = permit;
+        SetCapacity { id, target, desired, expected, term, granted_at }
+    }
+
+    /// Idempotency key: the same for every attempt at this effect.
+    pub fn id(&self) -> EffectId {
+        self.id
+    }
+
+    /// Whose capacity to set.
+    pub fn target(&self) -> &TargetId {
+        &self.target
+    }
+
+    /// Absolute capacity to set.
+    pub fn desired(&self) -> Capacity {
+        self.desired
+    }
+
+    /// The capacity it was decided on. Anything else at the provider means that
+    /// the decision is out of date: the effect must then be rejected.
+    pub fn expected(&self) -> Capacity {
+        self.expected
+    }
+
+    /// Fencing token; see [`Term`].
+    pub fn term(&self) -> Term {
+        self.term
+    }
+
+    /// When the guard allowed it.
+    pub fn granted_at(&self) -> Timestamp {
+        self.granted_at
+    }
+}
+
+/// How an effect ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum EffectOutcome {
+    /// The provider confirmed it.
+    Done,
+    /// It surely did not happen; nothing changed.
+    Rejected,
+    /// No answer, or one that does not say. It may or may not have happened:
+    /// read back before deciding again.
+    Unknown,
+}
+
+impl fmt::Display for EffectOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            EffectOutcome::Done => "done",
+            EffectOutcome::Rejected => "rejected",
+            EffectOutcome::Unknown => "unknown",
+        })
+    }
+}

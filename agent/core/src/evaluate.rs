@@ -1,0 +1,306 @@
+//! One evaluation: what is seen of some targets becomes effects and explanations.
+//!
+//! **In:** documents, state, sight, and the targets that were just observed.
+//! **Out:** records and effects to commit, one explanation per target.
+//! **Not here:** changing state (the records do), the arithmetic of demand
+//! ([`crate::decide`]), what forbids ([`crate::guard`]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::blast_radius::Ledger;
+use crate::decide::{Proposal, Reason, propose};
+use crate::documents::{Documents, OutsideChange, ScalingPolicy, Target};
+use crate::effect::{Effect, SetCapacity};
+use crate::explain::{Conclusion, Explanation};
+use crate::guard::{Circumstances, Verdict, freeze_window_in, review};
+use crate::ids::{Actor, EffectId, GuardrailId, OverrideId};
+use crate::overrides::{
+    OVERRIDES_MAX, Override, OverrideKind, OverrideState, Scope, in_force,
+};
+use crate::quality::{CapacityReading, Quality};
+use crate::record::Record;
+use crate::sight::{Sight, TargetSight};
+use crate::state::{InFlight, State, TargetState};
+use crate::units::Capacity;
+
+/// What a batch of evaluations led to.
+#[derive(Debug, Default)]
+pub(crate) struct Evaluated {
+    pub(crate) records: Vec<Record>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) explanations: Vec<Arc<Explanation>>,
+}
+
+/// Evaluates `targets`, which were just observed, in the order given.
+pub(crate) fn evaluate(
+    now: Timestamp,
+    documents: &Documents,
+    state: &State,
+    sight: &Sight,
+    targets: &[&Target],
+) -> Evaluated {
+    let mut batch = Batch {
+        now,
+        documents,
+        state,
+        overrides: state
+            .overrides()
+            .filter(|it| it.state(now) == OverrideState::Active)
+            .collect(),
+        // Schedules are looked up once per batch, not once per target.
+        freeze_windows: documents
+            .guardrails()
+            .filter_map(|it| freeze_window_in(it, now))
+            .map(|it| (it.0.clone(), it))
+            .collect(),
+        ledger: Ledger::open(now, documents, state),
+        next_effect: state.next_effect(),
+        next_override: state.next_override(),
+        evaluated: Evaluated::default(),
+    };
+    for target in targets {
+        if let Some(seen) = sight.target(&target.id) {
+            let explanation = batch.evaluate(target, seen);
+            batch.evaluated.explanations.push(Arc::new(explanation));
+        }
+    }
+    batch.evaluated
+}
+
+type WindowInForce<'a> = (&'a GuardrailId, &'a str, Timestamp);
+
+struct Batch<'a> {
+    now: Timestamp,
+    documents: &'a Documents,
+    state: &'a State,
+    overrides: Vec<&'a Override>,
+    freeze_windows: BTreeMap<GuardrailId, WindowInForce<'a>>,
+    ledger: Ledger,
+    next_effect: EffectId,
+    next_override: OverrideId,
+    evaluated: Evaluated,
+}
+
+impl<'a> Batch<'a> {
+    fn evaluate(&mut self, target: &'a Target, seen: &TargetSight) -> Explanation {
+        let policy = self.documents.policy_of(&target.id);
+        let mut explanation = Explanation {
+            target: target.id.clone(),
+            at: self.now,
+            since: self.now,
+            policy: policy.map(|it| it.id.clone()),
+            autonomy: policy.map(|it| it.autonomy),
+            current: None,
+            ready: None,
+            proposed: None,
+            reason: None,
+            conclusion: Conclusion::NoChange,
+            limits: Vec::new(),
+            bounds: Some(target.bounds),
+            signals: seen.findings().to_vec(),
+        };
+        let reading = match seen.capacity() {
+            Some(Ok(reading)) => *reading,
+            Some(Err(message)) => {
+                explanation.conclusion = Conclusion::CapacityUnknown { message: message.clone() };
+                return explanation;
+            }
+            None => {
+                let message = "it was not asked yet".to_owned();
+                explanation.conclusion = Conclusion::CapacityUnknown { message };
+                return explanation;
+            }
+        };
+        explanation.current = Some(reading.current);
+        explanation.ready = reading.ready;
+        let memory = self.state.target(&target.id);
+        if let Some(conclusion) = self.reconcile(target, policy, memory, reading) {
+            explanation.conclusion = conclusion;
+            return explanation;
+        }
+        let ruling = in_force(self.overrides.iter().copied(), target, self.now);
+        let proposal = self.propose(policy, ruling, reading.current, seen);
+        explanation.proposed = Some(proposal.desired);
+        explanation.reason = Some(proposal.reason.clone());
+        let circumstances = Circumstances {
+            now: self.now,
+            documents: self.documents,
+            target,
+            policy,
+            memory,
+            current: reading.current,
+            ruling,
+            break_glass: self.state.break_glass(),
+            freeze_window: self.freeze_window_of(target),
+        };
+        let verdict = review(&circumstances, &proposal, &mut self.ledger);
+        self.conclude(target, verdict, &mut explanation);
+        explanation
+    }
+
+    /// Brings what is remembered together with what the provider says, before
+    /// anything new is decided. `Some` ends the evaluation.
+    fn reconcile(
+        &mut self,
+        target: &Target,
+        policy: Option<&ScalingPolicy>,
+        memory: Option<&TargetState>,
+        reading: CapacityReading,
+    ) -> Option<Conclusion> {
+        let (at, current) = (self.now, reading.current);
+        let known = memory.and_then(|it| it.known);
+        if let Some(in_flight) = memory.and_then(|it| it.in_flight.as_ref()) {
+            // A reading from before the outcome was lost says nothing about it.
+            if in_flight.unknown_since.is_none_or(|since| reading.read_at <= since) {
+                return None;
+            }
+            return Some(self.read_back(target, policy, in_flight, current));
+        }
+        let Some(expected) = known else {
+            let target = target.id.clone();
+            self.evaluated.records.push(Record::TargetAdopted { at, target, current });
+            return None;
+        };
+        let changed_at = memory.and_then(|it| it.changed_at);
+        if expected == current || changed_at.is_some_and(|it| reading.read_at <= it) {
+            return None;
+        }
+        let target_id = target.id.clone();
+        self.evaluated.records.push(Record::ChangedOutside {
+            at,
+            target: target_id,
+            expected,
+            current,
+        });
+        let is_held = self.hold_for_people(target, policy, expected, current);
+        Some(Conclusion::ChangedOutside { expected, is_held })
+    }
+
+    fn read_back(
+        &mut self,
+        target: &Target,
+        policy: Option<&ScalingPolicy>,
+        in_flight: &InFlight,
+        current: Capacity,
+    ) -> Conclusion {
+        let InFlight { id, desired, expected, .. } = *in_flight;
+        let at = self.now;
+        let target_id = target.id.clone();
+        self.evaluated.records.push(Record::EffectReadBack { at, id, target: target_id, current });
+        if current != desired && current != expected {
+            // Neither before nor after the effect: somebody else was here meanwhile.
+            let target_id = target.id.clone();
+            self.evaluated.records.push(Record::ChangedOutside {
+                at,
+                target: target_id,
+                expected,
+                current,
+            });
+            self.hold_for_people(target, policy, expected, current);
+        }
+        Conclusion::ReadBack { effect: id, desired, happened: current == desired }
+    }
+
+    /// Sets a hold in the name of whoever changed the capacity, so that the
+    /// agent does not fight them. It ends like any override: in time, or when a
+    /// person expires it.
+    fn hold_for_people(
+        &mut self,
+        target: &Target,
+        policy: Option<&ScalingPolicy>,
+        expected: Capacity,
+        current: Capacity,
+    ) -> bool {
+        let Some(OutsideChange::Hold(length)) = policy.map(|it| it.outside_change) else {
+            return false;
+        };
+        if OVERRIDES_MAX <= self.state.overrides().len() {
+            // Not lost: the change itself is recorded, and the next one is held again.
+            return false;
+        }
+        let id = self.next_override;
+        self.next_override = id.next();
+        let accepted = Override {
+            id,
+            kind: OverrideKind::Hold,
+            scope: Scope::Target(target.id.clone()),
+            actor: Actor::agent(),
+            reason: format!("capacity was changed outside of Evenkeel, {expected} -> {current}"),
+            starts_at: self.now,
+            ends_at: self.now.checked_add(length).unwrap_or(Timestamp::MAX),
+        };
+        self.evaluated.records.push(Record::OverrideAccepted { at: self.now, accepted });
+        true
+    }
+
+    fn propose(
+        &self,
+        policy: Option<&ScalingPolicy>,
+        ruling: Option<&Override>,
+        current: Capacity,
+        seen: &TargetSight,
+    ) -> Proposal {
+        if let Some((OverrideKind::Pin { capacity }, by)) = ruling.map(|it| (it.kind, it.id)) {
+            return Proposal {
+                desired: capacity,
+                reason: Reason::Pinned { by },
+                quality: Quality::Good,
+            };
+        }
+        match (policy, seen.recommendation()) {
+            (Some(policy), Some(recommendation)) => {
+                propose(self.now, policy, current, recommendation, seen)
+            }
+            (Some(_), None) => Proposal {
+                desired: current,
+                reason: Reason::NoUsableSignal,
+                quality: Quality::Missing,
+            },
+            (None, _) => {
+                Proposal { desired: current, reason: Reason::NoPolicy, quality: Quality::Missing }
+            }
+        }
+    }
+
+    fn freeze_window_of(&self, target: &Target) -> Option<WindowInForce<'a>> {
+        if self.freeze_windows.is_empty() {
+            return None;
+        }
+        self.documents
+            .guardrails_of(&target.id)
+            .filter_map(|it| self.freeze_windows.get(&it.id).copied())
+            .max_by_key(|(_, _, ends_at)| *ends_at)
+    }
+
+    fn conclude(&mut self, target: &Target, verdict: Verdict, explanation: &mut Explanation) {
+        match verdict {
+            Verdict::NoChange { limits } => explanation.limits = limits,
+            Verdict::Refuse { refusal, would, limits } => {
+                explanation.limits = limits;
+                explanation.conclusion = Conclusion::Refused { refusal, would };
+            }
+            Verdict::Allow { permit, limits } => {
+                let id = self.next_effect;
+                self.next_effect = id.next();
+                let effect = SetCapacity::new(id, self.state.term(), permit);
+                explanation.limits = limits;
+                explanation.conclusion =
+                    Conclusion::Planned { effect: id, desired: effect.desired() };
+                self.evaluated.records.push(Record::EffectPlanned {
+                    at: self.now,
+                    id,
+                    target: target.id.clone(),
+                    policy: explanation.policy.clone(),
+                    desired: effect.desired(),
+                    expected: effect.expected(),
+                    term: effect.term(),
+                    why: explanation.sentence(),
+                });
+                self.evaluated.effects.push(Effect::SetCapacity(effect));
+            }
+        }
+    }
+}

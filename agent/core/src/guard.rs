@@ -1,0 +1,418 @@
+//! The last word before an effect: overrides, limits, and doubt.
+//!
+//! **In:** a proposal and everything that may forbid or limit it.
+//! **Out:** a [`Permit`], or the one reason why there is none.
+//! **Not here:** what would be good for the SLO or the cost ([`crate::decide`]).
+//!
+//! Only this module can build a [`Permit`], and an effect cannot be built
+//! without one. So "was this checked?" is a question for the compiler.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::blast_radius::Ledger;
+use crate::decide::{Proposal, Reason};
+use crate::documents::{Autonomy, Documents, Guardrail, ScalingPolicy, Step, Target};
+use crate::ids::{Actor, EffectId, GuardrailId, OverrideId, TargetId};
+use crate::overrides::{Override, OverrideKind, in_force};
+use crate::quality::Quality;
+use crate::state::{BreakGlass, State, TargetState};
+use crate::units::{Bounds, Capacity, show_duration};
+
+/// Proof that the guard allowed this exact capacity at this exact time.
+#[derive(Debug, PartialEq)]
+#[must_use]
+pub struct Permit {
+    pub(crate) target: TargetId,
+    pub(crate) desired: Capacity,
+    pub(crate) expected: Capacity,
+    pub(crate) granted_at: Timestamp,
+}
+
+/// What the guard did with a proposal.
+#[derive(Debug, PartialEq)]
+#[must_use]
+pub enum Verdict {
+    /// Go ahead, to this capacity, after these limits.
+    Allow { permit: Permit, limits: Vec<Limit> },
+    /// The target already has the capacity that would be allowed.
+    NoChange { limits: Vec<Limit> },
+    /// Refused. `would` is the capacity that would have been asked for.
+    Refuse { refusal: Refusal, would: Capacity, limits: Vec<Limit> },
+}
+
+/// What made the permitted capacity differ from the proposed one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "limit", rename_all = "snake_case")]
+pub enum Limit {
+    /// Outside the target's bounds.
+    Bounds { proposed: Capacity, bounds: Bounds },
+    /// More than one step.
+    Step { proposed: Capacity, units_max: u32 },
+    /// More than may leave the guardrail's scope at the moment.
+    BlastRadius { proposed: Capacity, units_left: u32, guardrail: Option<GuardrailId> },
+}
+
+/// Why a proposal was refused. The order is the order of precedence: the first
+/// that applies is the one that is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "refusal", rename_all = "snake_case")]
+pub enum Refusal {
+    /// The break-glass file is there, or cannot be read.
+    BreakGlass {
+        #[schemars(with = "String")]
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        since: Timestamp,
+        cause: String,
+    },
+    /// A guardrail protects the target from any change.
+    Protected { guardrail: GuardrailId },
+    /// A person's override (freeze, hold or no-scale-down) is in force.
+    Overridden {
+        id: OverrideId,
+        // Not flattened: a pin's capacity would hide the refusal's own fields.
+        override_kind: OverrideKind,
+        actor: Actor,
+        reason: String,
+        #[schemars(with = "String")]
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        ends_at: Timestamp,
+    },
+    /// A freeze window of a guardrail.
+    FreezeWindow {
+        guardrail: GuardrailId,
+        window: String,
+        #[schemars(with = "String")]
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        ends_at: Timestamp,
+    },
+    /// An earlier effect has not ended for sure.
+    InFlight { id: EffectId, desired: Capacity, is_unknown: bool },
+    /// The signals are not good enough to remove capacity.
+    Doubt { quality: Quality },
+    /// Too soon after the last change.
+    CoolingDown {
+        #[schemars(with = "String")]
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        until: Timestamp,
+    },
+    /// Nothing more may leave the guardrail's scope at the moment.
+    BlastRadius {
+        guardrail: Option<GuardrailId>,
+        removed_units: u64,
+        units_max: u64,
+        window: String,
+        #[schemars(with = "Option<String>")]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+        more_at: Option<Timestamp>,
+    },
+    /// The policy does not let the agent act by itself.
+    Autonomy { autonomy: Autonomy },
+}
+
+impl Refusal {
+    /// The variant's name, for metrics and tables.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Refusal::BreakGlass { .. } => "break_glass",
+            Refusal::Protected { .. } => "protected",
+            Refusal::Overridden { override_kind, .. } => match override_kind {
+                OverrideKind::Freeze => "frozen",
+                OverrideKind::Hold => "held",
+                OverrideKind::NoScaleDown => "no_scale_down",
+                OverrideKind::Pin { .. } => "pinned",
+            },
+            Refusal::FreezeWindow { .. } => "freeze_window",
+            Refusal::InFlight { .. } => "in_flight",
+            Refusal::Doubt { .. } => "doubt",
+            Refusal::CoolingDown { .. } => "cooling_down",
+            Refusal::BlastRadius { .. } => "blast_radius",
+            Refusal::Autonomy { .. } => "autonomy",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::BreakGlass { since, cause } => {
+                write!(f, "break-glass since {since:.0}: {cause}")
+            }
+            Refusal::Protected { guardrail } => write!(f, "guardrail {guardrail} protects it"),
+            Refusal::Overridden { id, override_kind, actor, reason, ends_at } => {
+                let verb = match override_kind {
+                    OverrideKind::Freeze => "frozen".to_owned(),
+                    OverrideKind::Hold => "held".to_owned(),
+                    OverrideKind::NoScaleDown => "no scale-down".to_owned(),
+                    OverrideKind::Pin { capacity } => format!("pinned at {capacity}"),
+                };
+                write!(f, "{verb} by {actor} until {ends_at:.0} ({id}): {reason}")
+            }
+            Refusal::FreezeWindow { guardrail, window, ends_at } => {
+                write!(f, "freeze window {window} of guardrail {guardrail} until {ends_at:.0}")
+            }
+            Refusal::InFlight { id, desired, is_unknown: false } => {
+                write!(f, "effect {id} to {desired} has not ended")
+            }
+            Refusal::InFlight { id, desired, is_unknown: true } => {
+                write!(f, "the outcome of effect {id} to {desired} is unknown; reading back first")
+            }
+            Refusal::Doubt { quality } => {
+                write!(f, "signals are {quality}; capacity is never removed on those")
+            }
+            Refusal::CoolingDown { until } => write!(f, "cooling down until {until:.0}"),
+            Refusal::BlastRadius { guardrail, removed_units, units_max, window, more_at } => {
+                match guardrail {
+                    Some(guardrail) => write!(f, "guardrail {guardrail}")?,
+                    None => f.write_str("the built-in blast radius")?,
+                }
+                write!(f, " allows {units_max} units to leave in {window}, {removed_units} have")?;
+                match more_at {
+                    Some(at) => write!(f, "; more may from {at:.0}"),
+                    None => Ok(()),
+                }
+            }
+            Refusal::Autonomy { autonomy: Autonomy::Approve } => {
+                f.write_str("autonomy is approve: a person must do it, for example with a pin")
+            }
+            Refusal::Autonomy { autonomy } => {
+                write!(f, "autonomy is {autonomy}: the agent only says what it would do")
+            }
+        }
+    }
+}
+
+/// Everything that may forbid or limit a proposal for one target.
+#[derive(Debug)]
+pub struct Circumstances<'a> {
+    /// When.
+    pub now: Timestamp,
+    /// All documents, for guardrails.
+    pub documents: &'a Documents,
+    /// The target.
+    pub target: &'a Target,
+    /// Its policy; `None` for a pin on a target without one.
+    pub policy: Option<&'a ScalingPolicy>,
+    /// What is remembered of the target.
+    pub memory: Option<&'a TargetState>,
+    /// The capacity that the provider says there is.
+    pub current: Capacity,
+    /// The override that rules, as [`crate::overrides::in_force`] says.
+    pub ruling: Option<&'a Override>,
+    /// The break-glass file.
+    pub break_glass: Option<&'a BreakGlass>,
+    /// The first freeze window in force, as guardrail, name and end.
+    pub freeze_window: Option<(&'a GuardrailId, &'a str, Timestamp)>,
+}
+
+/// Reviews `proposal`; what a permit removes is entered into `ledger`.
+///
+/// Order: break-glass, protected, freeze, freeze window, hold, effect in
+/// flight, bounds, no-scale-down, doubt, cooldown, step, blast radius,
+/// autonomy. A pin is a person's word: it is bound by bounds and blast radius,
+/// but not by doubt, cooldown, step or autonomy, which are about the agent's own.
+pub fn review(it: &Circumstances<'_>, proposal: &Proposal, ledger: &mut Ledger) -> Verdict {
+    let bounds = it.target.bounds;
+    let mut limits = Vec::new();
+    if it.policy.is_none() && !is_pin(proposal) {
+        // Nobody asked the agent to look after this target, not even its bounds.
+        return Verdict::NoChange { limits };
+    }
+    let mut desired = bounds.clamp(proposal.desired);
+    let asked = desired;
+    let refuse = |refusal, limits| Verdict::Refuse { refusal, would: asked, limits };
+    if desired != it.current
+        && let Some(refusal) = forbidden_at_all(it)
+    {
+        return refuse(refusal, limits);
+    }
+    if let Some(in_flight) = it.memory.and_then(|memory| memory.in_flight.as_ref()) {
+        let is_unknown = in_flight.unknown_since.is_some();
+        let (id, desired) = (in_flight.id, in_flight.desired);
+        return refuse(Refusal::InFlight { id, desired, is_unknown }, limits);
+    }
+    if desired != proposal.desired {
+        limits.push(Limit::Bounds { proposed: proposal.desired, bounds });
+    }
+    if desired == it.current {
+        return Verdict::NoChange { limits };
+    }
+    let is_removal = desired < it.current;
+    if is_removal
+        && let Some(ruling) = it.ruling.filter(|it| it.kind == OverrideKind::NoScaleDown)
+    {
+        return refuse(overridden(ruling), limits);
+    }
+    if let (false, Some(policy)) = (is_pin(proposal), it.policy) {
+        if is_removal && proposal.quality != Quality::Good {
+            return refuse(Refusal::Doubt { quality: proposal.quality }, limits);
+        }
+        let behaviour = if is_removal { policy.scale_down } else { policy.scale_up };
+        if let Some(changed_at) = it.memory.and_then(|memory| memory.changed_at) {
+            let until = changed_at.checked_add(behaviour.cooldown).unwrap_or(Timestamp::MAX);
+            if it.now < until {
+                return refuse(Refusal::CoolingDown { until }, limits);
+            }
+        }
+        desired = one_step(it.current, desired, behaviour.step, &mut limits);
+    }
+    if is_removal {
+        match within_blast_radius(it, desired, ledger, &mut limits) {
+            Ok(allowed) => desired = allowed,
+            Err(refusal) => return refuse(refusal, limits),
+        }
+    }
+    if let (false, Some(policy)) = (is_pin(proposal), it.policy)
+        && policy.autonomy < Autonomy::Auto
+    {
+        return Verdict::Refuse {
+            refusal: Refusal::Autonomy { autonomy: policy.autonomy },
+            would: desired,
+            limits,
+        };
+    }
+    if is_removal {
+        ledger.take(it.now, it.documents, &it.target.id, it.current.above(desired));
+    }
+    let permit = Permit {
+        target: it.target.id.clone(),
+        desired,
+        expected: it.current,
+        granted_at: it.now,
+    };
+    Verdict::Allow { permit, limits }
+}
+
+/// What forbids any change, whichever direction.
+fn forbidden_at_all(it: &Circumstances<'_>) -> Option<Refusal> {
+    if let Some(BreakGlass { since, cause }) = it.break_glass {
+        return Some(Refusal::BreakGlass { since: *since, cause: cause.clone() });
+    }
+    if let Some(guardrail) = it.documents.guardrails_of(&it.target.id).find(|it| it.protected) {
+        return Some(Refusal::Protected { guardrail: guardrail.id.clone() });
+    }
+    let ruling_kind = it.ruling.map(|ruling| ruling.kind);
+    if let (Some(ruling), Some(OverrideKind::Freeze)) = (it.ruling, ruling_kind) {
+        return Some(overridden(ruling));
+    }
+    if let Some((guardrail, window, ends_at)) = it.freeze_window {
+        let (guardrail, window) = (guardrail.clone(), window.to_owned());
+        return Some(Refusal::FreezeWindow { guardrail, window, ends_at });
+    }
+    if let (Some(ruling), Some(OverrideKind::Hold)) = (it.ruling, ruling_kind) {
+        return Some(overridden(ruling));
+    }
+    None
+}
+
+/// What keeps a pin of `target` from taking effect at `now`, if anything.
+pub(crate) fn forbids_pin(
+    now: Timestamp,
+    documents: &Documents,
+    state: &State,
+    target: &Target,
+    is_removal: bool,
+) -> Option<Refusal> {
+    let ruling = in_force(state.overrides(), target, now);
+    let circumstances = Circumstances {
+        now,
+        documents,
+        target,
+        policy: None,
+        memory: None,
+        current: Capacity(0),
+        ruling,
+        break_glass: state.break_glass(),
+        freeze_window: freeze_window_of(documents, &target.id, now),
+    };
+    forbidden_at_all(&circumstances).or_else(|| {
+        let no_scale_down = |it: &&Override| is_removal && it.kind == OverrideKind::NoScaleDown;
+        ruling.filter(no_scale_down).map(overridden)
+    })
+}
+
+/// The freeze window in force for a target that ends last, as guardrail, name
+/// and end.
+pub fn freeze_window_of<'a>(
+    documents: &'a Documents,
+    target: &TargetId,
+    now: Timestamp,
+) -> Option<(&'a GuardrailId, &'a str, Timestamp)> {
+    documents
+        .guardrails_of(target)
+        .filter_map(|guardrail| freeze_window_in(guardrail, now))
+        .max_by_key(|(_, _, ends_at)| *ends_at)
+}
+
+/// The freeze window of one guardrail that is in force and ends last.
+pub fn freeze_window_in(
+    guardrail: &Guardrail,
+    now: Timestamp,
+) -> Option<(&GuardrailId, &str, Timestamp)> {
+    guardrail
+        .freeze_windows
+        .iter()
+        .filter_map(|it| Some((&guardrail.id, it.name.as_str(), it.ends_at(now)?)))
+        .max_by_key(|(_, _, ends_at)| *ends_at)
+}
+
+fn is_pin(proposal: &Proposal) -> bool {
+    matches!(proposal.reason, Reason::Pinned { .. })
+}
+
+fn overridden(ruling: &Override) -> Refusal {
+    Refusal::Overridden {
+        id: ruling.id,
+        override_kind: ruling.kind,
+        actor: ruling.actor.clone(),
+        reason: ruling.reason.clone(),
+        ends_at: ruling.ends_at,
+    }
+}
+
+fn one_step(current: Capacity, desired: Capacity, step: Step, limits: &mut Vec<Limit>) -> Capacity {
+    let units_max = step.units_at(current);
+    let nearest = if desired < current {
+        desired.max(Capacity(current.0.saturating_sub(units_max)))
+    } else {
+        desired.min(Capacity(current.0.saturating_add(units_max)))
+    };
+    if nearest != desired {
+        limits.push(Limit::Step { proposed: desired, units_max });
+    }
+    nearest
+}
+
+fn within_blast_radius(
+    it: &Circumstances<'_>,
+    desired: Capacity,
+    ledger: &Ledger,
+    limits: &mut Vec<Limit>,
+) -> Result<Capacity, Refusal> {
+    let Some(allowance) = ledger.allowance(it.documents, &it.target.id) else {
+        return Ok(desired);
+    };
+    if allowance.units == 0 {
+        return Err(Refusal::BlastRadius {
+            guardrail: allowance.guardrail,
+            removed_units: allowance.removed_units,
+            units_max: allowance.units_max,
+            window: show_duration(allowance.window),
+            more_at: allowance.more_at,
+        });
+    }
+    if it.current.above(desired) <= allowance.units {
+        return Ok(desired);
+    }
+    limits.push(Limit::BlastRadius {
+        proposed: desired,
+        units_left: allowance.units,
+        guardrail: allowance.guardrail,
+    });
+    Ok(Capacity(it.current.0.saturating_sub(allowance.units)))
+}

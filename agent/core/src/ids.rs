@@ -1,0 +1,253 @@
+//! Names of things, one type each, so that they cannot be mixed up.
+//!
+//! **In:** text from documents, people and the journal.
+//! **Out:** names that are cheap to clone and order the same everywhere.
+//! **Not here:** what the named things are (see [`crate::documents`],
+//! [`crate::overrides`], [`crate::effect`]).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Longest name of a document, target, signal or person, in bytes. Why 128: a
+/// name appears in metrics labels, log lines and terminal columns.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// A name was empty, too long, or had a character that would be ambiguous on a
+/// command line, in a label selector or in a metric.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// No characters at all.
+    #[error("a name must not be empty")]
+    Empty,
+    /// Longer than [`NAME_BYTES_MAX`].
+    #[error("`{name}…` has {bytes} bytes, a name has at most {NAME_BYTES_MAX}")]
+    TooLong { name: String, bytes: usize },
+    /// Something other than letters, digits and `-_.@/+`.
+    #[error("`{name}` contains {found:?}, a name has only letters, digits and `-_.@/+`")]
+    Character { name: String, found: char },
+}
+
+fn checked_name(name: &str) -> Result<Arc<str>, NameError> {
+    if name.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if NAME_BYTES_MAX < name.len() {
+        let start = name.chars().take(24).collect();
+        return Err(NameError::TooLong { name: start, bytes: name.len() });
+    }
+    let allowed = |it: char| it.is_ascii_alphanumeric() || "-_.@/+".contains(it);
+    match name.chars().find(|it| !allowed(*it)) {
+        Some(found) => Err(NameError::Character { name: name.to_owned(), found }),
+        None => Ok(Arc::from(name)),
+    }
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
+        #[serde(try_from = "String", into = "String")]
+        #[schemars(with = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// # Errors
+            ///
+            /// [`NameError`] when the text is not a valid name.
+            pub fn new(name: &str) -> Result<$name, NameError> {
+                checked_name(name).map($name)
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(name: String) -> Result<$name, NameError> {
+                $name::new(&name)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+            fn from_str(name: &str) -> Result<$name, NameError> {
+                $name::new(name)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0.as_ref().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "`{}`", self.0)
+            }
+        }
+    };
+}
+
+name_type! {
+    /// A target: the thing whose capacity is set.
+    TargetId
+}
+name_type! {
+    /// A [`crate::documents::ScalingPolicy`].
+    PolicyId
+}
+name_type! {
+    /// A named signal of a policy, unique within it.
+    SignalName
+}
+name_type! {
+    /// A [`crate::documents::Guardrail`].
+    GuardrailId
+}
+name_type! {
+    /// A region of a cloud or a site; one daemon serves one.
+    Region
+}
+name_type! {
+    /// Who did something: a person as authenticated, or the agent itself.
+    /// Never free text from a request.
+    Actor
+}
+
+impl Actor {
+    /// The agent acting on its own behalf, for overrides that it sets for
+    /// people it cannot see (see [`crate::overrides`]).
+    pub fn agent() -> Actor {
+        Actor(Arc::from("evenkeel"))
+    }
+}
+
+/// Labels of a target: `team: payments`.
+pub type Labels = BTreeMap<String, String>;
+
+macro_rules! number_type {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
+        #[serde(try_from = "String", into = "String")]
+        #[schemars(with = "String")]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// The one after this. Saturates; 2^64 are never used up.
+            #[must_use]
+            pub fn next(self) -> $name {
+                $name(self.0.saturating_add(1))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&format!(concat!($prefix, "-{}"), self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "-{}"), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NumberError;
+            fn from_str(text: &str) -> Result<$name, NumberError> {
+                text.strip_prefix(concat!($prefix, "-"))
+                    .and_then(|digits| digits.parse().ok())
+                    .map($name)
+                    .ok_or_else(|| NumberError { text: text.to_owned(), prefix: $prefix })
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NumberError;
+            fn try_from(text: String) -> Result<$name, NumberError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(number: $name) -> String {
+                number.to_string()
+            }
+        }
+    };
+}
+
+/// Text that should be a numbered name was not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not of the form `{prefix}-NUMBER`")]
+pub struct NumberError {
+    text: String,
+    prefix: &'static str,
+}
+
+number_type! {
+    /// An override: `ov-31`. Never used twice, so an ended one cannot return.
+    OverrideId, "ov"
+}
+number_type! {
+    /// An effect: `ef-12`. Doubles as the provider's idempotency key.
+    EffectId, "ef"
+}
+
+/// Fencing token: grows at every start of a daemon on a store. The executor
+/// and the providers refuse an effect of an older term.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(transparent)]
+pub struct Term(pub u64);
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_no_character_that_a_scope_or_a_shell_would_read_differently() {
+        for bad in ["", "a b", "a=b", "a,b", "a:b", "*", "a\n", "é", "$(x)", "a'b", &"x".repeat(129)]
+        {
+            assert!(TargetId::new(bad).is_err(), "{bad:?}");
+        }
+        for good in ["checkout-api", "ana@example.com", "eu-central-1", "a/b.c_d+e"] {
+            assert_eq!(TargetId::new(good).map(|it| it.to_string()), Ok(good.to_owned()));
+        }
+    }
+
+    #[test]
+    fn numbered_names_read_back_what_they_print() {
+        assert_eq!("ov-31".parse(), Ok(OverrideId(31)));
+        assert_eq!(OverrideId(31).to_string(), "ov-31");
+        for bad in ["31", "ov-", "ov-x", "ef-31", "ov--1", "ov-99999999999999999999"] {
+            assert!(bad.parse::<OverrideId>().is_err(), "{bad}");
+        }
+    }
+}

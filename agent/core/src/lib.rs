@@ -1,0 +1,25 @@
+//! Pure decision core of the Evenkeel agent.
+//!
+//! **In:** inputs and a time ([`agent::Agent::handle`]).
+//! **Out:** records, effects, explanations and answers ([`agent::Outcome`]).
+//! **Not here:** clocks, files, sockets, entropy; those are the shell's
+//! (`evenkeel-daemon`) or the simulator's.
+
+pub mod agent;
+pub mod api;
+pub mod blast_radius;
+pub mod decide;
+pub mod documents;
+pub mod effect;
+mod evaluate;
+pub mod explain;
+pub mod guard;
+pub mod ids;
+pub mod overrides;
+pub mod quality;
+pub mod record;
+pub mod request;
+pub mod sight;
+pub mod state;
+pub mod status;
+pub mod units;

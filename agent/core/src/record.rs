@@ -1,0 +1,149 @@
+//! Records: the facts that change the agent's state, one variant each.
+//!
+//! **In:** decisions of [`crate::agent`].
+//! **Out:** JSON for the journal; [`crate::state::State::apply`] reads them back.
+//! **Not here:** evaluations that changed nothing (they are explained, not
+//! journaled), hashing and storing (`evenkeel-store`).
+//!
+//! A new variant or field is a change of the journal's format: old journals must
+//! still read, so fields are only ever added with a default.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::effect::EffectOutcome;
+use crate::ids::{Actor, EffectId, OverrideId, PolicyId, TargetId, Term};
+use crate::overrides::Override;
+use crate::state::State;
+use crate::units::Capacity;
+
+/// One fact. All instants are the agent's `now`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// A daemon took over the store.
+    TermStarted { at: Timestamp, term: Term, version: String },
+    /// Documents came into force. Their texts are not in the journal.
+    DocumentsAdopted { at: Timestamp, sha256: String, n_documents: usize },
+    /// A target was seen for the first time.
+    TargetAdopted { at: Timestamp, target: TargetId, current: Capacity },
+    /// A person's override (or the agent's, for a change from outside).
+    OverrideAccepted {
+        at: Timestamp,
+        #[serde(rename = "override")]
+        accepted: Override,
+    },
+    /// An override is over and cannot return.
+    OverrideEnded { at: Timestamp, id: OverrideId, cause: EndCause },
+    /// The break-glass file appeared or became unreadable.
+    BreakGlassEngaged { at: Timestamp, cause: String },
+    /// It is gone.
+    BreakGlassReleased { at: Timestamp },
+    /// The agent is about to ask for a change.
+    EffectPlanned {
+        at: Timestamp,
+        id: EffectId,
+        target: TargetId,
+        policy: Option<PolicyId>,
+        desired: Capacity,
+        expected: Capacity,
+        term: Term,
+        /// The explanation's sentence at that moment.
+        why: String,
+    },
+    /// It ended.
+    EffectFinished {
+        at: Timestamp,
+        id: EffectId,
+        target: TargetId,
+        outcome: EffectOutcome,
+        detail: String,
+    },
+    /// An effect whose outcome was unknown was read back.
+    EffectReadBack { at: Timestamp, id: EffectId, target: TargetId, current: Capacity },
+    /// The capacity is not what the agent last saw or set, and no effect of the
+    /// agent's explains it.
+    ChangedOutside { at: Timestamp, target: TargetId, expected: Capacity, current: Capacity },
+    /// Somebody asked for something and did not get it.
+    RequestRefused { at: Timestamp, actor: Option<Actor>, verb: String, why: String },
+    /// The whole state, so that older records are no longer needed to rebuild
+    /// it. Equal to the state that the records before it lead to.
+    Snapshot { at: Timestamp, state: Box<State> },
+}
+
+/// Why an override is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum EndCause {
+    /// Its time was up.
+    Expired,
+    /// A person ended it.
+    Cancelled { actor: Actor, reason: String },
+}
+
+impl Record {
+    /// The kind under which the journal files [`Record::Snapshot`].
+    pub const SNAPSHOT: &'static str = "snapshot";
+
+    /// The variant's name, as in the journal.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Record::TermStarted { .. } => "term_started",
+            Record::DocumentsAdopted { .. } => "documents_adopted",
+            Record::TargetAdopted { .. } => "target_adopted",
+            Record::OverrideAccepted { .. } => "override_accepted",
+            Record::OverrideEnded { .. } => "override_ended",
+            Record::BreakGlassEngaged { .. } => "break_glass_engaged",
+            Record::BreakGlassReleased { .. } => "break_glass_released",
+            Record::EffectPlanned { .. } => "effect_planned",
+            Record::EffectFinished { .. } => "effect_finished",
+            Record::EffectReadBack { .. } => "effect_read_back",
+            Record::ChangedOutside { .. } => "changed_outside",
+            Record::RequestRefused { .. } => "request_refused",
+            Record::Snapshot { .. } => Record::SNAPSHOT,
+        }
+    }
+
+    /// When it became a fact.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Record::TermStarted { at, .. }
+            | Record::DocumentsAdopted { at, .. }
+            | Record::TargetAdopted { at, .. }
+            | Record::OverrideAccepted { at, .. }
+            | Record::OverrideEnded { at, .. }
+            | Record::BreakGlassEngaged { at, .. }
+            | Record::BreakGlassReleased { at }
+            | Record::EffectPlanned { at, .. }
+            | Record::EffectFinished { at, .. }
+            | Record::EffectReadBack { at, .. }
+            | Record::ChangedOutside { at, .. }
+            | Record::RequestRefused { at, .. }
+            | Record::Snapshot { at, .. } => *at,
+        }
+    }
+
+    /// The one target it is about, if there is one.
+    pub fn target(&self) -> Option<&TargetId> {
+        match self {
+            Record::TargetAdopted { target, .. }
+            | Record::EffectPlanned { target, .. }
+            | Record::EffectFinished { target, .. }
+            | Record::EffectReadBack { target, .. }
+            | Record::ChangedOutside { target, .. } => Some(target),
+            Record::OverrideAccepted { accepted, .. } => match &accepted.scope {
+                crate::overrides::Scope::Target(target) => Some(target),
+                crate::overrides::Scope::Labels(_)
+                | crate::overrides::Scope::Region(_)
+                | crate::overrides::Scope::Everything => None,
+            },
+            Record::TermStarted { .. }
+            | Record::DocumentsAdopted { .. }
+            | Record::OverrideEnded { .. }
+            | Record::BreakGlassEngaged { .. }
+            | Record::BreakGlassReleased { .. }
+            | Record::RequestRefused { .. }
+            | Record::Snapshot { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Everything the agent must not forget.
+//!
+//! **In:** records, one at a time.
+//! **Out:** the state that they lead to.
+//! **Not here:** what the agent currently sees ([`crate::sight`]), which is
+//! observed anew after a restart; decisions ([`crate::agent`]).
+//!
+//! [`State::apply`] is the only code that changes a `State`: the fields are
+//! private to this module. Recovery is a loop over it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::effect::EffectOutcome;
+use crate::ids::{EffectId, OverrideId, PolicyId, TargetId, Term};
+use crate::overrides::Override;
+use crate::record::Record;
+use crate::units::Capacity;
+
+/// Removals older than this are forgotten. Why 24 h: the longest blast-radius
+/// window that a guardrail may have.
+pub const REMOVALS_KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+/// The agent's memory. Equal records give equal states.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    term: Term,
+    documents_sha256: String,
+    latest_at: Timestamp,
+    overrides: BTreeMap<OverrideId, Override>,
+    next_override: OverrideId,
+    break_glass: Option<BreakGlass>,
+    targets: BTreeMap<TargetId, TargetState>,
+    removals: VecDeque<Removal>,
+    next_effect: EffectId,
+}
+
+/// The break-glass file is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakGlass {
+    /// Since when.
+    pub since: Timestamp,
+    /// What was found: the file's first line, or why it could not be read.
+    pub cause: String,
+}
+
+/// What is remembered of one target.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TargetState {
+    /// The capacity that should be at the provider unless somebody else changes
+    /// it; `None` before the first sight.
+    pub known: Option<Capacity>,
+    /// An effect that has not ended for sure.
+    pub in_flight: Option<InFlight>,
+    /// When the last change ended (or may have), in either direction.
+    pub changed_at: Option<Timestamp>,
+}
+
+/// An effect that has not ended for sure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InFlight {
+    /// Which effect.
+    pub id: EffectId,
+    /// For which policy; `None` for a pin on a target without one.
+    pub policy: Option<PolicyId>,
+    /// What it sets.
+    pub desired: Capacity,
+    /// What it was decided on.
+    pub expected: Capacity,
+    /// When it was planned.
+    pub since: Timestamp,
+    /// When its outcome turned out to be unknown; `None` while it runs.
+    pub unknown_since: Option<Timestamp>,
+}
+
+/// Capacity that left, or may have left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Removal {
+    /// By which effect.
+    pub effect: EffectId,
+    /// From which target.
+    pub target: TargetId,
+    /// How many units.
+    pub units: u32,
+    /// When it was planned.
+    pub at: Timestamp,
+}
+
+impl State {
+    /// The state after `records`, from nothing.
+    pub fn replay<'a>(records: impl IntoIterator<Item = &'a Record>) -> State {
+        let mut state = State::default();
+        for record in records {
+            state.apply(record);
+        }
+        state
+    }
+
+    /// The only code that changes state.
+    pub fn apply(&mut self, record: &Record) {
+        // A clock that went back while the daemon was down must not revive anything.
+        self.latest_at = self.latest_at.max(record.at());
+        match record {
+            Record::TermStarted { term, .. } => self.term = *term,
+            Record::DocumentsAdopted { sha256, .. } => self.documents_sha256.clone_from(sha256),
+            Record::TargetAdopted { target, current, .. } => {
+                self.target_entry(target).known = Some(*current);
+            }
+            Record::OverrideAccepted { accepted, .. } => {
+                // Numbers only grow: a replayed or forged old one is not taken up again.
+                if self.next_override <= accepted.id {
+                    self.next_override = accepted.id.next();
+                    self.overrides.insert(accepted.id, accepted.clone());
+                }
+            }
+            Record::OverrideEnded { id, .. } => {
+                self.overrides.remove(id);
+            }
+            Record::BreakGlassEngaged { at, cause } => {
+                self.break_glass = Some(BreakGlass { since: *at, cause: cause.clone() });
+            }
+            Record::BreakGlassReleased { .. } => self.break_glass = None,
+            Record::EffectPlanned { at, id, target, policy, desired, expected, .. } => {
+                self.next_effect = self.next_effect.max(id.next());
+                let units = expected.above(*desired);
+                if 0 < units {
+                    let target = target.clone();
+                    self.removals.push_back(Removal { effect: *id, target, units, at: *at });
+                }
+                self.forget_old_removals(*at);
+                self.target_entry(target).in_flight = Some(InFlight {
+                    id: *id,
+                    policy: policy.clone(),
+                    desired: *desired,
+                    expected: *expected,
+                    since: *at,
+                    unknown_since: None,
+                });
+            }
+            Record::EffectFinished { at, id, target, outcome, .. } => {
+                self.finish_effect(*at, *id, target, *outcome);
+            }
+            Record::EffectReadBack { at, id, target, current } => {
+                let it = self.target_entry(target);
+                if it.in_flight.as_ref().is_some_and(|in_flight| in_flight.id == *id) {
+                    it.in_flight = None;
+                    it.known = Some(*current);
+                    it.changed_at = Some(*at);
+                }
+            }
+            Record::ChangedOutside { at, target, current, .. } => {
+                let it = self.target_entry(target);
+                it.known = Some(*current);
+                it.changed_at = Some(*at);
+            }
+            Record::RequestRefused { .. } => (),
+            Record::Snapshot { state, .. } => *self = state.as_ref().clone(),
+        }
+    }
+
+    fn finish_effect(
+        &mut self,
+        at: Timestamp,
+        id: EffectId,
+        target: &TargetId,
+        outcome: EffectOutcome,
+    ) {
+        if outcome == EffectOutcome::Rejected {
+            // Surely nothing left, so it does not count against the blast radius.
+            self.removals.retain(|it| it.effect != id);
+        }
+        let it = self.target_entry(target);
+        let Some(in_flight) = it.in_flight.as_mut().filter(|in_flight| in_flight.id == id) else {
+            return;
+        };
+        match outcome {
+            EffectOutcome::Done => {
+                it.known = Some(in_flight.desired);
+                it.changed_at = Some(at);
+                it.in_flight = None;
+            }
+            EffectOutcome::Rejected => it.in_flight = None,
+            EffectOutcome::Unknown => in_flight.unknown_since = Some(at),
+        }
+    }
+
+    fn target_entry(&mut self, target: &TargetId) -> &mut TargetState {
+        self.targets.entry(target.clone()).or_default()
+    }
+
+    fn forget_old_removals(&mut self, now: Timestamp) {
+        while self.removals.front().is_some_and(|it| REMOVALS_KEPT < now.duration_since(it.at)) {
+            self.removals.pop_front();
+        }
+    }
+
+    /// The fencing token in force.
+    pub fn term(&self) -> Term {
+        self.term
+    }
+
+    /// Hash of the documents that were last adopted; empty before any.
+    pub fn documents_sha256(&self) -> &str {
+        &self.documents_sha256
+    }
+
+    /// The latest instant in any record. The agent's `now` is never before it.
+    pub fn latest_at(&self) -> Timestamp {
+        self.latest_at
+    }
+
+    /// Overrides that were accepted and have not ended by record, by number.
+    /// Ask each for its [`Override::state`].
+    pub fn overrides(&self) -> impl ExactSizeIterator<Item = &Override> {
+        self.overrides.values()
+    }
+
+    /// One override that has not ended by record.
+    pub fn find_override(&self, id: OverrideId) -> Option<&Override> {
+        self.overrides.get(&id)
+    }
+
+    /// The number that the next override gets.
+    pub fn next_override(&self) -> OverrideId {
+        self.next_override
+    }
+
+    /// The number that the next effect gets.
+    pub fn next_effect(&self) -> EffectId {
+        self.next_effect
+    }
+
+    /// The break-glass file, while it is in force.
+    pub fn break_glass(&self) -> Option<&BreakGlass> {
+        self.break_glass.as_ref()
+    }
+
+    /// What is remembered of one target.
+    pub fn target(&self, id: &TargetId) -> Option<&TargetState> {
+        self.targets.get(id)
+    }
+
+    /// Every target with an effect that has not ended for sure.
+    pub fn in_flight(&self) -> impl Iterator<Item = (&TargetId, &InFlight)> {
+        self.targets.iter().filter_map(|(id, it)| Some((id, it.in_flight.as_ref()?)))
+    }
+
+    /// Removals of the last [`REMOVALS_KEPT`], oldest first.
+    pub fn removals(&self) -> impl Iterator<Item = &Removal> {
+        self.removals.iter()
+    }
+}
+
+impl Default for OverrideId {
+    /// The first number that is given out.
+    fn default() -> OverrideId {
+        OverrideId(1)
+    }
+}
+
+impl Default for EffectId {
+    /// The first number that is given out.
+    fn default() -> EffectId {
+        EffectId(1)
+    }
+}

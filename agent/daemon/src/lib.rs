@@ -1,0 +1,3 @@
+//! shell
+pub mod prometheus;
+pub mod mailbox;

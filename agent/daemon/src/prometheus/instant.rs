@@ -1,0 +1,227 @@
+//! One evaluation's readings of one policy: a query per signal, all targets at once.
+//!
+//! **In:** a policy, its targets, and the caller's clock.
+//! **Out:** exactly one reading per signal and target, whatever happens.
+//! **Not here:** the low value that is usual for a series, which the caller fills
+//! in from its history, and what follows from a reading.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use evenkeel_core::documents::{Documents, ScalingPolicy, Signal};
+use evenkeel_core::ids::{SignalName, TargetId};
+use evenkeel_core::quality::{Absence, Reading, SignalReading, judge_sample};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tracing::{debug, warn};
+
+use super::answer::{self, Found, Point};
+use super::client::Ask;
+use super::error::QueryError;
+use super::{Expected, PrometheusSource};
+
+/// What one pass over one policy saw.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// For every target of the policy one reading per signal, in the policy's
+    /// order. `usual_low` is `None`: the caller knows the history.
+    pub readings: BTreeMap<TargetId, Vec<SignalReading>>,
+    /// One per signal, in the policy's order.
+    pub queries: Vec<QueryReport>,
+}
+
+/// How one query went, for logs and metrics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryReport {
+    /// Whose query it was.
+    pub signal: SignalName,
+    /// From the request to the complete answer, by the caller's clock; without
+    /// the wait for a turn.
+    pub duration: Duration,
+    /// Series in the answer.
+    pub n_series: usize,
+    /// Of these, series whose label names no target of the policy. They were ignored.
+    pub n_series_unknown: usize,
+    /// The first warning of the server, cut to 300 characters.
+    pub warning: Option<String>,
+    /// Why there is no answer, if so.
+    pub error: Option<QueryError>,
+}
+
+/// When a request was on its way.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    started_at: Timestamp,
+    answered_at: Timestamp,
+}
+
+impl Asked {
+    /// The instant that a sample of `sampled_at` is judged at: of the instants at
+    /// which the request was on its way, the nearest.
+    ///
+    /// The server stamps a sample somewhere in that time. Judged at the start, a
+    /// query that had to queue there would look like a clock that is ahead; judged
+    /// at the end, our own wait would look like staleness. What this can hide is
+    /// at most the query's time-out.
+    fn judged_at(self, sampled_at: Timestamp) -> Timestamp {
+        // `max` of `started_at` last: a clock set back must not turn the range around.
+        sampled_at.min(self.answered_at).max(self.started_at)
+    }
+}
+
+impl PrometheusSource {
+    /// Asks once per signal of `policy`, for all its targets at once.
+    ///
+    /// `now` is the clock that samples are judged by; it is read when a request
+    /// starts and when its answer is complete. A signal's `max_age` is also sent
+    /// as `lookback_delta`: servers that know it (newer than 2.42) then leave out
+    /// series without a sample that young, others hold values for up to 5 min.
+    ///
+    /// Never fails and never takes longer than about twice the query time-out: one
+    /// for a turn, one for the answer. What cannot be read is
+    /// [`Absence::Backend`] for every target.
+    pub async fn observe(
+        &self,
+        now: impl Fn() -> Timestamp,
+        documents: &Documents,
+        policy: &ScalingPolicy,
+    ) -> Observed {
+        let expected = Expected::of(documents, policy);
+        let asked = policy.signals.iter().map(|it| self.ask(&now, &expected, policy, it));
+        let mut observed = Observed::default();
+        for (_, targets) in expected.iter() {
+            for target in targets {
+                observed.readings.insert(target.clone(), Vec::with_capacity(policy.signals.len()));
+            }
+        }
+        for (signal, (report, mut verdicts)) in policy.signals.iter().zip(join_all(asked).await) {
+            for (target, readings) in &mut observed.readings {
+                let reading =
+                    verdicts.remove(target).unwrap_or(Reading::Missing(Absence::NoSeries));
+                let signal = signal.name.clone();
+                readings.push(SignalReading { signal, reading, usual_low: None });
+            }
+            observed.queries.push(report);
+        }
+        observed
+    }
+
+    async fn ask(
+        &self,
+        now: &impl Fn() -> Timestamp,
+        expected: &Expected,
+        policy: &ScalingPolicy,
+        signal: &Signal,
+    ) -> (QueryReport, BTreeMap<TargetId, Reading>) {
+        let limit = self.settings.query_timeout;
+        let turn = tokio::time::timeout(limit, self.turns.acquire()).await;
+        let started_at = now();
+        let answered = match turn {
+            Ok(Ok(_turn)) => self.ask_now(now, expected, policy, signal).await,
+            // The semaphore is never closed; if it were, there would be no turn either.
+            Ok(Err(_)) | Err(_) => Err(QueryError::NoTurn { limit }),
+        };
+        let mut report = QueryReport {
+            signal: signal.name.clone(),
+            duration: Duration::ZERO,
+            n_series: 0,
+            n_series_unknown: 0,
+            warning: None,
+            error: None,
+        };
+        match answered {
+            Ok((answered_at, found)) => {
+                let asked = Asked { started_at, answered_at };
+                report.duration = elapsed(started_at, answered_at);
+                report.n_series = found.n_series;
+                report.n_series_unknown = found.n_unknown;
+                report.warning.clone_from(&found.warning);
+                debug!(
+                    policy = %policy.id, signal = %signal.name, n_series = found.n_series,
+                    n_series_unknown = found.n_unknown, "observed"
+                );
+                (report, verdicts(asked, expected, signal, &found))
+            }
+            Err(error) => {
+                report.duration = elapsed(started_at, now());
+                warn!(policy = %policy.id, signal = %signal.name, error = %error, "cannot observe");
+                let message = format!("policy `{}`, signal `{}`: {error}", policy.id, signal.name);
+                report.error = Some(error);
+                let missing = || Reading::Missing(Absence::Backend { message: message.clone() });
+                let targets = expected.iter().flat_map(|(_, targets)| targets);
+                (report, targets.map(|it| (it.clone(), missing())).collect())
+            }
+        }
+    }
+
+    async fn ask_now(
+        &self,
+        now: &impl Fn() -> Timestamp,
+        expected: &Expected,
+        policy: &ScalingPolicy,
+        signal: &Signal,
+    ) -> Result<(Timestamp, Found<Point>), QueryError> {
+        let ask = Ask::Instant { query: signal.query.clone(), lookback: Some(signal.max_age) };
+        let fetched = self.client.fetch(&ask).await?;
+        let answered_at = now();
+        let (label, expected) = (policy.target_label.clone(), expected.clone());
+        let found = fetched.parse(move |it| answer::instant(it, &label, &expected)).await?;
+        Ok((answered_at, found))
+    }
+}
+
+fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+fn verdicts(
+    asked: Asked,
+    expected: &Expected,
+    signal: &Signal,
+    found: &Found<Point>,
+) -> BTreeMap<TargetId, Reading> {
+    let mut verdicts = BTreeMap::new();
+    for (value, targets) in expected.iter() {
+        let reading = match found.by_value.get(value) {
+            None => Reading::Missing(Absence::NoSeries),
+            Some(series) if 1 < series.n_series => {
+                Reading::Missing(Absence::SeveralSeries { n_series: series.n_series })
+            }
+            Some(series) => {
+                let (sampled_at, number) = series.first;
+                let judged_at = asked.judged_at(sampled_at);
+                let partial = found.warning.is_some();
+                judge_sample(judged_at, number, sampled_at, signal.max_age, partial)
+            }
+        };
+        verdicts.extend(targets.iter().map(|it| (it.clone(), reading.clone())));
+    }
+    verdicts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(started: i64, answered: i64, sampled: i64, judged: i64) {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let asked = Asked { started_at: at(started), answered_at: at(answered) };
+        assert_eq!(asked.judged_at(at(sampled)), at(judged));
+    }
+
+    #[test]
+    fn our_own_wait_makes_a_sample_neither_stale_nor_from_the_future() {
+        check(100, 109, 104, 104);
+        check(100, 109, 100, 100);
+        check(100, 109, 109, 109);
+        check(100, 109, 90, 100);
+        check(100, 109, 120, 109);
+    }
+
+    #[test]
+    fn a_clock_set_back_during_a_request_is_no_reason_to_panic() {
+        check(100, 40, 70, 100);
+        check(100, 40, 120, 100);
+    }
+}

@@ -1,0 +1,131 @@
+//! What the daemon's configuration says about the platforms.
+//!
+//! **In:** values from the daemon's configuration file.
+//! **Out:** plain settings, and the faults found when they are first used.
+//! **Not here:** reading the file (`evenkeel-daemon`), references of single targets
+//! (`evenkeel_core::documents::ProviderRef`).
+//!
+//! No field holds a secret: credentials and keys stay in their files.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of all platforms. [`Default`] serves webhooks only.
+#[derive(Clone, Debug)]
+pub struct ProviderSettings {
+    /// AWS, when it is to be used. Needs the feature `aws`.
+    pub aws: Option<AwsSettings>,
+    /// Webhooks. Served whenever the feature `webhook` is built in.
+    pub webhook: WebhookSettings,
+    /// The demo's region. Needs the feature `simulated`, without which it is not here.
+    #[cfg(feature = "simulated")]
+    pub simulated: Option<crate::SharedRegion>,
+    /// Most time for one request to a platform, `> 0`. Setting a capacity takes at
+    /// most two: one to read, one to set.
+    pub call_timeout: Duration,
+    /// Most time for reading all targets of an evaluation, `> 0`. What has not been
+    /// read by then counts as not read.
+    pub read_deadline: Duration,
+}
+
+impl Default for ProviderSettings {
+    fn default() -> ProviderSettings {
+        ProviderSettings {
+            aws: None,
+            webhook: WebhookSettings::default(),
+            #[cfg(feature = "simulated")]
+            simulated: None,
+            // AWS answers in well under a second; five allow for one bad network path.
+            call_timeout: Duration::from_secs(5),
+            // Below the usual evaluation period of 15 s.
+            read_deadline: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How to reach AWS. Whatever is not given here comes from the standard chain:
+/// environment, profile files, SSO, web identity, container, instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AwsSettings {
+    /// For example `eu-central-1`.
+    pub region: Option<String>,
+    /// In place of AWS's own endpoints; `https://…`, or `http://` on loopback.
+    pub endpoint_url: Option<String>,
+    /// Profile in the profile files; `default` when not given.
+    pub profile: Option<String>,
+    /// A credentials file in place of `~/.aws/credentials`.
+    pub credentials_file: Option<PathBuf>,
+}
+
+/// How to reach webhooks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebhookSettings {
+    /// PEM file of further certificate authorities to trust, beside the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A time limit of 0.
+    #[error("`{field}` is 0; every request needs a positive limit, for example 5s")]
+    ZeroLimit {
+        /// The field's name.
+        field: &'static str,
+    },
+    /// AWS is configured, but this build cannot speak to it.
+    #[error("AWS is configured, but this build has no support for it; build with feature `aws`")]
+    AwsNotBuiltIn,
+    /// Neither the settings nor the environment name a region.
+    #[error(
+        "no AWS region is known; set `region` in the daemon's `aws` section, or AWS_REGION in its environment"
+    )]
+    NoAwsRegion,
+    /// The endpoint is not a URL that credentials may be sent to.
+    #[error("AWS endpoint `{url}` cannot be used: {reason}")]
+    AwsEndpoint {
+        /// As configured.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file of certificate authorities cannot be used.
+    #[error("certificate authorities in `{file}` cannot be used: {reason}")]
+    CaFile {
+        /// As configured.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Whether credentials or signed requests may be sent to `url`: `https://…`, or
+/// `http://` on loopback, where nobody else listens.
+#[cfg(feature = "aws")]
+pub(crate) fn check_url(url: &str) -> Result<(), String> {
+    if let Some(rest) = url.strip_prefix("https://") {
+        return if rest.is_empty() { Err("it names no host".to_owned()) } else { Ok(()) };
+    }
+    let Some(rest) = url.strip_prefix("http://") else {
+        return Err("it must begin with `https://`".to_owned());
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if is_loopback(authority) {
+        return Ok(());
+    }
+    Err("plain `http://` is for loopback only; write `https://`".to_owned())
+}
+
+/// Whether `authority` (`HOST` or `HOST:PORT`) is this machine.
+#[cfg(any(feature = "aws", feature = "webhook"))]
+pub(crate) fn is_loopback(authority: &str) -> bool {
+    if authority.contains('@') {
+        return false;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,97 @@
+//! The demo's region as a platform.
+//!
+//! **In:** a region that the demo shares with its exporter.
+//! **Out:** readings and changes at the time of the clock given.
+//! **Not here:** how a service behaves (`evenkeel-sim`).
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use evenkeel_core::documents::ProviderRef;
+use evenkeel_core::quality::CapacityReading;
+use evenkeel_core::units::Capacity;
+use evenkeel_sim::region::Region;
+use jiff::Timestamp;
+
+use crate::failure::ReadError;
+use crate::provider::{Clock, EffectReport, Provider, SetCapacityRequest};
+
+/// The platform's name.
+pub(crate) const PLATFORM: &str = "simulated";
+
+/// A region that several parts of one process look at. Locked only for the
+/// moment of one look or change, never across an await.
+pub type SharedRegion = Arc<Mutex<Region>>;
+
+/// Sets capacities in a region in this process.
+pub(crate) struct Simulated {
+    region: SharedRegion,
+    clock: Clock,
+}
+
+impl Simulated {
+    pub(crate) fn new(region: SharedRegion, clock: Clock) -> Simulated {
+        Simulated { region, clock }
+    }
+
+    /// The region as it is at `now`.
+    fn region(&self, now: Timestamp) -> MutexGuard<'_, Region> {
+        // A region is whole after every call; a panic elsewhere does not harm it.
+        let mut region = self.region.lock().unwrap_or_else(PoisonError::into_inner);
+        region.advance(now);
+        region
+    }
+}
+
+fn read_one(
+    region: &Region,
+    reference: &ProviderRef,
+    read_at: Timestamp,
+) -> Result<CapacityReading, ReadError> {
+    let service = service_of(reference)?;
+    let Some(current) = region.current_capacity(service) else {
+        let known: Vec<&str> = region.services().map(|it| it.name.as_str()).collect();
+        return Err(ReadError::Absent {
+            what: format!("simulated service `{service}`"),
+            hint: format!("the region has {}", known.join(", ")),
+        });
+    };
+    let ready = region.metric("ready_capacity", service).map(Capacity::covering);
+    Ok(CapacityReading { current: Capacity(current), ready, read_at })
+}
+
+/// The service of a reference that was routed here.
+fn service_of(reference: &ProviderRef) -> Result<&str, ReadError> {
+    match reference {
+        ProviderRef::Simulated { service } => Ok(service),
+        ProviderRef::AwsAutoScalingGroup { .. }
+        | ProviderRef::AwsEcsService { .. }
+        | ProviderRef::Webhook { .. } => Err(crate::failure::misrouted(reference, PLATFORM)),
+    }
+}
+
+#[async_trait]
+impl Provider for Simulated {
+    fn platform(&self) -> &'static str {
+        PLATFORM
+    }
+
+    async fn read(&self, references: &[&ProviderRef]) -> Vec<Result<CapacityReading, ReadError>> {
+        let now = (self.clock)();
+        let region = self.region(now);
+        references.iter().map(|it| read_one(&region, it, now)).collect()
+    }
+
+    async fn set_capacity(&self, request: &SetCapacityRequest) -> EffectReport {
+        let service = match service_of(&request.provider) {
+            Ok(service) => service,
+            Err(error) => return EffectReport::rejected(&error.to_string()),
+        };
+        let (desired, expected) = (request.desired.0, request.expected.0);
+        let now = (self.clock)();
+        match self.region(now).set_capacity(service, desired, Some(expected)) {
+            Ok(()) => EffectReport::done(&format!("capacity set to {desired}")),
+            Err(fault) => EffectReport::rejected(&fault.to_string()),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The journal from outside: what it keeps, what it refuses, and what it finds.
+//!
+//! **In:** the public API, and SQLite behind its back to tamper with files.
+//! **Out:** one module per promise.
+//! **Not here:** speed (see `benches/append.rs`).
+
+mod crash;
+mod faults;
+mod full;
+mod open;
+mod reading;
+mod retention;
+mod support;
+mod tampering;
+mod writing;
