@@ -12,6 +12,7 @@
 //! 3. Effects and answers leave through [`Outcome::commit`], after the records
 //!    are durable.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -167,8 +168,11 @@ impl Agent {
                 }
             }
             Input::Observed(observations) => {
+                // Twice in one batch is once: both would be decided on the same memory.
+                let mut seen = BTreeSet::new();
                 let targets: Vec<&Target> = observations
                     .iter()
+                    .filter(|it| seen.insert(&it.target))
                     .filter_map(|it| self.documents.target(&it.target))
                     .collect();
                 let evaluated = evaluate::evaluate(

@@ -1,12 +1,16 @@
 //! How much capacity may still leave, counted across all policies and targets.
 //!
-//! **In:** what is known of capacity, and every removal of the window.
+//! **In:** what is known and seen of capacity, and every removal of the window.
 //! **Out:** units that may leave one target now, and when more may.
 //! **Not here:** what the limit is ([`crate::documents::BlastRadius`]), the
 //! verdict ([`crate::guard`]).
 //!
 //! A removal counts from the moment it is planned: capacity in flight may be
-//! gone already. Only a rejected effect gives its units back.
+//! gone already. Only a rejected effect gives its units back. What it counts
+//! against is the capacity that is surely there (the smaller of what the agent
+//! remembers and what the provider last said) and what is known to have left
+//! within the window; capacity that may or may not have left is not in there
+//! twice. Removals of targets that no document names any more do not count.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +18,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::documents::{BlastRadius, Documents};
 use crate::ids::{GuardrailId, TargetId};
-use crate::state::State;
+use crate::sight::Sight;
+use crate::state::{Removal, State};
 
 /// The blast radii at one instant, as one batch of evaluations uses them up.
 #[derive(Debug)]
@@ -50,7 +55,7 @@ pub struct Allowance {
 
 impl Ledger {
     /// The books at `now`.
-    pub fn open(now: Timestamp, documents: &Documents, state: &State) -> Ledger {
+    pub fn open(now: Timestamp, documents: &Documents, state: &State, sight: &Sight) -> Ledger {
         let mut accounts = BTreeMap::new();
         accounts.insert(None, Account::new(BlastRadius::BUILT_IN));
         for guardrail in documents.guardrails() {
@@ -62,16 +67,14 @@ impl Ledger {
         let mut base_units: BTreeMap<Option<GuardrailId>, u64> = BTreeMap::new();
         for target in documents.targets() {
             let known = state.target(&target.id).and_then(|it| it.known).unwrap_or_default();
+            let seen = sight.target(&target.id).and_then(|it| it.capacity()?.as_ref().ok());
+            let surely = seen.map_or(known, |it| it.current.min(known));
             for account in accounts_of(documents, &target.id) {
-                *base_units.entry(account).or_default() += u64::from(known.0);
+                *base_units.entry(account).or_default() += u64::from(surely.0);
             }
         }
-        for removal in state.removals() {
-            // Until an effect ends, the known capacity still includes its units.
-            let is_in_flight = state
-                .target(&removal.target)
-                .and_then(|it| it.in_flight.as_ref())
-                .is_some_and(|it| it.id == removal.effect);
+        let counted = |it: &&Removal| documents.target(&it.target).is_some();
+        for removal in state.removals().filter(counted) {
             for id in accounts_of(documents, &removal.target) {
                 let Some(account) = ledger.accounts.get_mut(&id) else { continue };
                 if account.limit.window <= now.duration_since(removal.at) {
@@ -80,9 +83,7 @@ impl Ledger {
                 account.removed_units += u64::from(removal.units);
                 let oldest = account.oldest_at.map_or(removal.at, |it| it.min(removal.at));
                 account.oldest_at = Some(oldest);
-                if !is_in_flight {
-                    *base_units.entry(id).or_default() += u64::from(removal.units);
-                }
+                *base_units.entry(id).or_default() += u64::from(removal.units_gone);
             }
         }
         for (id, account) in &mut ledger.accounts {

@@ -38,7 +38,7 @@ pub struct SetCapacity {
 impl SetCapacity {
     /// The effect that `permit` allows, and no other.
     pub(crate) fn new(id: EffectId, term: Term, permit: Permit) -> SetCapacity {
-        let Permit { target, desired, expected, granted_at } = permit;
+        let (target, desired, expected, granted_at) = permit.redeem();
         SetCapacity { id, target, desired, expected, term, granted_at }
     }
 

@@ -16,12 +16,10 @@ use crate::documents::{Documents, OutsideChange, ScalingPolicy, Target};
 use crate::effect::{Effect, SetCapacity};
 use crate::explain::{Conclusion, Explanation};
 use crate::guard::{Circumstances, Verdict, freeze_window_in, review};
-use crate::ids::{Actor, EffectId, GuardrailId, OverrideId};
-use crate::overrides::{
-    OVERRIDES_MAX, Override, OverrideKind, OverrideState, Scope, in_force,
-};
+use crate::ids::{Actor, EffectId, GuardrailId, OverrideId, TargetId};
+use crate::overrides::{Override, OverrideKind, OverrideState, Scope, in_force};
 use crate::quality::{CapacityReading, Quality};
-use crate::record::Record;
+use crate::record::{EndCause, Record};
 use crate::sight::{Sight, TargetSight};
 use crate::state::{InFlight, State, TargetState};
 use crate::units::Capacity;
@@ -46,17 +44,14 @@ pub(crate) fn evaluate(
         now,
         documents,
         state,
-        overrides: state
-            .overrides()
-            .filter(|it| it.state(now) == OverrideState::Active)
-            .collect(),
+        overrides: InForce::of(state, now),
         // Schedules are looked up once per batch, not once per target.
         freeze_windows: documents
             .guardrails()
             .filter_map(|it| freeze_window_in(it, now))
             .map(|it| (it.0.clone(), it))
             .collect(),
-        ledger: Ledger::open(now, documents, state),
+        ledger: Ledger::open(now, documents, state, sight),
         next_effect: state.next_effect(),
         next_override: state.next_override(),
         evaluated: Evaluated::default(),
@@ -72,11 +67,42 @@ pub(crate) fn evaluate(
 
 type WindowInForce<'a> = (&'a GuardrailId, &'a str, Timestamp);
 
+/// The active overrides, so that looking one target's up does not mean looking
+/// at those of every other target.
+struct InForce<'a> {
+    by_target: BTreeMap<&'a TargetId, Vec<&'a Override>>,
+    others: Vec<&'a Override>,
+}
+
+impl<'a> InForce<'a> {
+    fn of(state: &'a State, now: Timestamp) -> InForce<'a> {
+        let mut sorted = InForce { by_target: BTreeMap::new(), others: Vec::new() };
+        for it in state.overrides().filter(|it| it.state(now) == OverrideState::Active) {
+            match &it.scope {
+                Scope::Target(id) => sorted.by_target.entry(id).or_default().push(it),
+                Scope::Labels(_) | Scope::Region(_) | Scope::Everything => sorted.others.push(it),
+            }
+        }
+        sorted
+    }
+
+    /// Those whose scope names `target`.
+    fn naming(&self, target: &TargetId) -> &[&'a Override] {
+        self.by_target.get(target).map_or(&[], Vec::as_slice)
+    }
+
+    /// The one that rules `target`.
+    fn ruling(&self, target: &Target, now: Timestamp) -> Option<&'a Override> {
+        let candidates = self.naming(&target.id).iter().chain(&self.others).copied();
+        in_force(candidates, target, now)
+    }
+}
+
 struct Batch<'a> {
     now: Timestamp,
     documents: &'a Documents,
     state: &'a State,
-    overrides: Vec<&'a Override>,
+    overrides: InForce<'a>,
     freeze_windows: BTreeMap<GuardrailId, WindowInForce<'a>>,
     ledger: Ledger,
     next_effect: EffectId,
@@ -121,7 +147,7 @@ impl<'a> Batch<'a> {
             explanation.conclusion = conclusion;
             return explanation;
         }
-        let ruling = in_force(self.overrides.iter().copied(), target, self.now);
+        let ruling = self.overrides.ruling(target, self.now);
         let proposal = self.propose(policy, ruling, reading.current, seen);
         explanation.proposed = Some(proposal.desired);
         explanation.reason = Some(proposal.reason.clone());
@@ -132,6 +158,7 @@ impl<'a> Batch<'a> {
             policy,
             memory,
             current: reading.current,
+            good_since: seen.good_since(),
             ruling,
             break_glass: self.state.break_glass(),
             freeze_window: self.freeze_window_of(target),
@@ -164,9 +191,16 @@ impl<'a> Batch<'a> {
             self.evaluated.records.push(Record::TargetAdopted { at, target, current });
             return None;
         };
-        let changed_at = memory.and_then(|it| it.changed_at);
-        if expected == current || changed_at.is_some_and(|it| reading.read_at <= it) {
+        if expected == current {
             return None;
+        }
+        let changed_at = memory.and_then(|it| it.changed_at);
+        if changed_at.is_some_and(|it| reading.read_at <= it) {
+            // Growing from a capacity that is no longer there could mean shrinking.
+            let message = format!(
+                "it was asked before the last change, and said {current} instead of {expected}"
+            );
+            return Some(Conclusion::CapacityUnknown { message });
         }
         let target_id = target.id.clone();
         self.evaluated.records.push(Record::ChangedOutside {
@@ -217,12 +251,16 @@ impl<'a> Batch<'a> {
         let Some(OutsideChange::Hold(length)) = policy.map(|it| it.outside_change) else {
             return false;
         };
-        if OVERRIDES_MAX <= self.state.overrides().len() {
-            // Not lost: the change itself is recorded, and the next one is held again.
-            return false;
-        }
         let id = self.next_override;
         self.next_override = id.next();
+        // One hold per target: whoever changes it every minute must not fill the
+        // table, and one `expire` must be enough to resume.
+        let earlier = self.overrides.naming(&target.id).iter().filter(|it| it.is_agents_hold());
+        for it in earlier {
+            let reason = format!("replaced by {id}");
+            let cause = EndCause::Cancelled { actor: Actor::agent(), reason };
+            self.evaluated.records.push(Record::OverrideEnded { at: self.now, id: it.id, cause });
+        }
         let accepted = Override {
             id,
             kind: OverrideKind::Hold,

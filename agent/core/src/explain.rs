@@ -196,7 +196,7 @@ struct Significant(f64);
 impl fmt::Display for Significant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let magnitude = self.0.abs();
-        if 1_000.0 <= magnitude || magnitude < 0.0005 {
+        if !(0.0005..1_000.0).contains(&magnitude) {
             write!(f, "{:.0}", self.0)
         } else if 1.0 <= magnitude {
             write!(f, "{:.1}", self.0)

@@ -26,10 +26,18 @@ use crate::units::{Bounds, Capacity, show_duration};
 #[derive(Debug, PartialEq)]
 #[must_use]
 pub struct Permit {
-    pub(crate) target: TargetId,
-    pub(crate) desired: Capacity,
-    pub(crate) expected: Capacity,
-    pub(crate) granted_at: Timestamp,
+    target: TargetId,
+    desired: Capacity,
+    expected: Capacity,
+    granted_at: Timestamp,
+}
+
+impl Permit {
+    /// Uses the permit up: target, desired, expected, granted at.
+    pub(crate) fn redeem(self) -> (TargetId, Capacity, Capacity, Timestamp) {
+        let Permit { target, desired, expected, granted_at } = self;
+        (target, desired, expected, granted_at)
+    }
 }
 
 /// What the guard did with a proposal.
@@ -95,6 +103,12 @@ pub enum Refusal {
     InFlight { id: EffectId, desired: Capacity, is_unknown: bool },
     /// The signals are not good enough to remove capacity.
     Doubt { quality: Quality },
+    /// They are, but have not been for the whole stabilization window.
+    Unsettled {
+        #[schemars(with = "Option<String>")]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+        until: Option<Timestamp>,
+    },
     /// Too soon after the last change.
     CoolingDown {
         #[schemars(with = "String")]
@@ -130,6 +144,7 @@ impl Refusal {
             Refusal::FreezeWindow { .. } => "freeze_window",
             Refusal::InFlight { .. } => "in_flight",
             Refusal::Doubt { .. } => "doubt",
+            Refusal::Unsettled { .. } => "unsettled",
             Refusal::CoolingDown { .. } => "cooling_down",
             Refusal::BlastRadius { .. } => "blast_radius",
             Refusal::Autonomy { .. } => "autonomy",
@@ -164,6 +179,13 @@ impl fmt::Display for Refusal {
             }
             Refusal::Doubt { quality } => {
                 write!(f, "signals are {quality}; capacity is never removed on those")
+            }
+            Refusal::Unsettled { until } => {
+                f.write_str("signals have not been good for the whole stabilization window")?;
+                match until {
+                    Some(until) => write!(f, ", earliest {until:.0}"),
+                    None => Ok(()),
+                }
             }
             Refusal::CoolingDown { until } => write!(f, "cooling down until {until:.0}"),
             Refusal::BlastRadius { guardrail, removed_units, units_max, window, more_at } => {
@@ -202,6 +224,9 @@ pub struct Circumstances<'a> {
     pub memory: Option<&'a TargetState>,
     /// The capacity that the provider says there is.
     pub current: Capacity,
+    /// Since when its signals have been good without a gap; see
+    /// [`crate::sight::TargetSight::good_since`].
+    pub good_since: Option<Timestamp>,
     /// The override that rules, as [`crate::overrides::in_force`] says.
     pub ruling: Option<&'a Override>,
     /// The break-glass file.
@@ -251,6 +276,12 @@ pub fn review(it: &Circumstances<'_>, proposal: &Proposal, ledger: &mut Ledger) 
     if let (false, Some(policy)) = (is_pin(proposal), it.policy) {
         if is_removal && proposal.quality != Quality::Good {
             return refuse(Refusal::Doubt { quality: proposal.quality }, limits);
+        }
+        // Also when it is the bounds that ask for less, and whatever the decision says.
+        let settled_at =
+            it.good_since.and_then(|at| at.checked_add(policy.scale_down.stabilization).ok());
+        if is_removal && settled_at.is_none_or(|at| it.now < at) {
+            return refuse(Refusal::Unsettled { until: settled_at }, limits);
         }
         let behaviour = if is_removal { policy.scale_down } else { policy.scale_up };
         if let Some(changed_at) = it.memory.and_then(|memory| memory.changed_at) {
@@ -326,6 +357,7 @@ pub(crate) fn forbids_pin(
         policy: None,
         memory: None,
         current: Capacity(0),
+        good_since: None,
         ruling,
         break_glass: state.break_glass(),
         freeze_window: freeze_window_of(documents, &target.id, now),

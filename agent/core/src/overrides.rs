@@ -27,8 +27,10 @@ pub const OVERRIDE_DEFAULT: SignedDuration = SignedDuration::from_hours(4);
 /// Why 72 h: a long weekend. What shall hold for longer belongs in a document.
 pub const OVERRIDE_MAX: SignedDuration = SignedDuration::from_hours(72);
 
-/// How many overrides may be in force at once. Why 1,000: more than any team
-/// keeps in mind, and every evaluation looks at all of them.
+/// How many overrides of people may be in force at once. Why 1,000: more than
+/// any team keeps in mind, and every evaluation looks at most of them. The
+/// agent's own holds, at most one per target, do not count: they must not keep
+/// a person from freezing.
 pub const OVERRIDES_MAX: usize = 1_000;
 
 /// Longest reason, in bytes.
@@ -224,6 +226,11 @@ pub enum OverrideState {
 }
 
 impl Override {
+    /// Whether the agent set it for somebody who changed a capacity outside.
+    pub fn is_agents_hold(&self) -> bool {
+        self.kind == OverrideKind::Hold && self.actor == Actor::agent()
+    }
+
     /// State at `now`. The interval is half-open: `[starts_at, ends_at)`.
     pub fn state(&self, now: Timestamp) -> OverrideState {
         if now < self.starts_at {

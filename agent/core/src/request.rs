@@ -215,7 +215,8 @@ fn set_override(
     if reason.is_empty() {
         return Err(RequestRefusal::NoReason);
     }
-    if OVERRIDES_MAX <= state.overrides().len() {
+    let of_people = state.overrides().filter(|it| !it.is_agents_hold());
+    if OVERRIDES_MAX <= of_people.count() {
         return Err(RequestRefusal::TooMany);
     }
     let kind = match asked.kind {

@@ -82,8 +82,12 @@ pub struct Removal {
     pub effect: EffectId,
     /// From which target.
     pub target: TargetId,
-    /// How many units.
+    /// How many units it was to remove.
     pub units: u32,
+    /// How many of them are known to have left: none while the effect is in
+    /// flight, and none if it turned out not to have happened.
+    #[serde(default)]
+    pub units_gone: u32,
     /// When it was planned.
     pub at: Timestamp,
 }
@@ -100,6 +104,9 @@ impl State {
 
     /// The only code that changes state.
     pub fn apply(&mut self, record: &Record) {
+        if let Record::Snapshot { at, state } = record {
+            self.take_up(*at, state);
+        }
         // A clock that went back while the daemon was down must not revive anything.
         self.latest_at = self.latest_at.max(record.at());
         match record {
@@ -123,11 +130,16 @@ impl State {
             }
             Record::BreakGlassReleased { .. } => self.break_glass = None,
             Record::EffectPlanned { at, id, target, policy, desired, expected, .. } => {
-                self.next_effect = self.next_effect.max(id.next());
+                // Numbers only grow here too: an effect is not planned twice.
+                if *id < self.next_effect {
+                    return;
+                }
+                self.next_effect = id.next();
                 let units = expected.above(*desired);
                 if 0 < units {
-                    let target = target.clone();
-                    self.removals.push_back(Removal { effect: *id, target, units, at: *at });
+                    let (effect, target, at) = (*id, target.clone(), *at);
+                    let removal = Removal { effect, target, units, units_gone: 0, at };
+                    self.removals.push_back(removal);
                 }
                 self.forget_old_removals(*at);
                 self.target_entry(target).in_flight = Some(InFlight {
@@ -144,10 +156,10 @@ impl State {
             }
             Record::EffectReadBack { at, id, target, current } => {
                 let it = self.target_entry(target);
-                if it.in_flight.as_ref().is_some_and(|in_flight| in_flight.id == *id) {
-                    it.in_flight = None;
+                if let Some(in_flight) = it.in_flight.take_if(|in_flight| in_flight.id == *id) {
                     it.known = Some(*current);
                     it.changed_at = Some(*at);
+                    self.note_gone(*id, in_flight.expected.above(*current));
                 }
             }
             Record::ChangedOutside { at, target, current, .. } => {
@@ -155,8 +167,18 @@ impl State {
                 it.known = Some(*current);
                 it.changed_at = Some(*at);
             }
-            Record::RequestRefused { .. } => (),
-            Record::Snapshot { state, .. } => *self = state.as_ref().clone(),
+            Record::RequestRefused { .. } | Record::Snapshot { .. } => (),
+        }
+    }
+
+    /// Starts from a snapshot. One that is behind is from a piece of journal that
+    /// came again; it brings nothing back, least of all an override.
+    fn take_up(&mut self, at: Timestamp, snapshot: &State) {
+        let is_behind = at < self.latest_at
+            || snapshot.next_override < self.next_override
+            || snapshot.next_effect < self.next_effect;
+        if !is_behind {
+            *self = snapshot.clone();
         }
     }
 
@@ -177,12 +199,20 @@ impl State {
         };
         match outcome {
             EffectOutcome::Done => {
+                let units = in_flight.expected.above(in_flight.desired);
                 it.known = Some(in_flight.desired);
                 it.changed_at = Some(at);
                 it.in_flight = None;
+                self.note_gone(id, units);
             }
             EffectOutcome::Rejected => it.in_flight = None,
             EffectOutcome::Unknown => in_flight.unknown_since = Some(at),
+        }
+    }
+
+    fn note_gone(&mut self, effect: EffectId, units: u32) {
+        for it in self.removals.iter_mut().filter(|it| it.effect == effect) {
+            it.units_gone = units.min(it.units);
         }
     }
 

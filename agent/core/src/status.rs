@@ -162,6 +162,12 @@ pub fn target_status(now: Timestamp, agent: &Agent, target: &Target) -> TargetSt
     }
 }
 
+/// What rules one target at `now`.
+pub fn target_mode(now: Timestamp, agent: &Agent, target: &Target) -> Mode {
+    let ruling = in_force(agent.state().overrides(), target, now);
+    mode_and_owner(now, agent, target, ruling).0
+}
+
 /// The public form of an effect in flight.
 pub fn in_flight_effect(target: &TargetId, it: &crate::state::InFlight) -> InFlightEffect {
     InFlightEffect {

@@ -6,13 +6,17 @@
 
 #[cfg(any(feature = "aws", feature = "webhook"))]
 use std::error::Error;
+#[cfg(any(feature = "aws", feature = "webhook"))]
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(any(feature = "aws", feature = "webhook", feature = "simulated"))]
 use evenkeel_core::documents::ProviderRef;
+#[cfg(any(feature = "aws", feature = "webhook"))]
 use evenkeel_core::effect::EffectOutcome;
 
 /// A request that did not succeed, by what it may have changed.
+#[cfg(any(feature = "aws", feature = "webhook"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// It never left: no connection, no credentials, not a usable address.
@@ -23,6 +27,7 @@ pub(crate) enum Failure {
     Silent(String),
 }
 
+#[cfg(any(feature = "aws", feature = "webhook"))]
 impl Failure {
     /// How an effect ended whose request failed like this.
     pub(crate) fn outcome(&self) -> EffectOutcome {
@@ -43,6 +48,7 @@ impl Failure {
     }
 }
 
+#[cfg(any(feature = "aws", feature = "webhook"))]
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -132,6 +138,7 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 }
 
 /// A reference that came to a platform that is not its own: a fault of the routing.
+#[cfg(any(feature = "aws", feature = "webhook", feature = "simulated"))]
 pub(crate) fn misrouted(reference: &ProviderRef, platform: &str) -> ReadError {
     ReadError::NotSent {
         what: reference.platform().to_owned(),

@@ -15,7 +15,9 @@ use evenkeel_core::quality::CapacityReading;
 use evenkeel_core::units::Capacity;
 use jiff::Timestamp;
 
-use crate::failure::{Failure, ReadError};
+#[cfg(any(feature = "aws", feature = "webhook"))]
+use crate::failure::Failure;
+use crate::failure::ReadError;
 
 /// Says what time it is. Given from outside, because the demo's clock is scaled.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -56,6 +58,7 @@ impl EffectReport {
         EffectReport { outcome, detail: one_line(detail, DETAIL_BYTES_MAX) }
     }
 
+    #[cfg(any(feature = "aws", feature = "webhook", feature = "simulated"))]
     pub(crate) fn done(detail: &str) -> EffectReport {
         EffectReport::new(EffectOutcome::Done, detail)
     }
@@ -69,6 +72,7 @@ impl EffectReport {
     }
 
     /// How a request to set ended that failed on its way.
+    #[cfg(any(feature = "aws", feature = "webhook"))]
     pub(crate) fn of_failure(failure: &Failure) -> EffectReport {
         EffectReport::new(failure.outcome(), &failure.to_string())
     }
@@ -91,6 +95,7 @@ pub trait Provider: Send + Sync {
 }
 
 /// Rejects a request that was decided on a capacity that is no longer there.
+#[cfg(feature = "aws")]
 pub(crate) fn check_expected(
     current: Capacity,
     request: &SetCapacityRequest,
@@ -126,7 +131,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_detail_is_one_line_within_the_limit(text in "(?s).{0,700}") {
-            let report = EffectReport::done(&text);
+            let report = EffectReport::new(EffectOutcome::Done, &text);
             prop_assert!(report.detail.len() <= DETAIL_BYTES_MAX);
             prop_assert!(!report.detail.chars().any(char::is_control));
             let cut = report.detail.trim_end_matches('…');

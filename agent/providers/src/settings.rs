@@ -99,33 +99,103 @@ pub enum SettingsError {
     },
 }
 
-/// Whether credentials or signed requests may be sent to `url`: `https://…`, or
-/// `http://` on loopback, where nobody else listens.
+/// Whether credentials may be sent to `url`: `https://…`, or `http://` on
+/// loopback, where nobody else listens.
 #[cfg(feature = "aws")]
 pub(crate) fn check_url(url: &str) -> Result<(), String> {
-    if let Some(rest) = url.strip_prefix("https://") {
-        return if rest.is_empty() { Err("it names no host".to_owned()) } else { Ok(()) };
-    }
-    let Some(rest) = url.strip_prefix("http://") else {
-        return Err("it must begin with `https://`".to_owned());
-    };
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if is_loopback(authority) {
-        return Ok(());
+    match scheme {
+        "https" | "http" if authority.contains('@') => {
+            Err("it has a user name or password, which AWS does not use".to_owned())
+        }
+        "https" if authority.is_empty() => Err("it names no host".to_owned()),
+        "https" => Ok(()),
+        "http" if is_loopback(host_of(authority)) => Ok(()),
+        "http" => Err("plain `http://` is for loopback only; write `https://`".to_owned()),
+        _ => Err("it must begin with `https://`".to_owned()),
     }
-    Err("plain `http://` is for loopback only; write `https://`".to_owned())
 }
 
-/// Whether `authority` (`HOST` or `HOST:PORT`) is this machine.
-#[cfg(any(feature = "aws", feature = "webhook"))]
-pub(crate) fn is_loopback(authority: &str) -> bool {
-    if authority.contains('@') {
-        return false;
-    }
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
+/// The host of `HOST`, `HOST:PORT`, `[ADDRESS]` or `[ADDRESS]:PORT`.
+#[cfg(feature = "aws")]
+fn host_of(authority: &str) -> &str {
+    match authority.split_once(']') {
+        Some((host, _)) => host,
         None => authority.split(':').next().unwrap_or_default(),
-    };
+    }
+}
+
+/// Whether `host` is this machine: `localhost`, or an address of loopback, also
+/// in the brackets that URLs put around IPv6.
+#[cfg(any(feature = "aws", feature = "webhook"))]
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// A URL as messages show it: without what may be a secret, that is user name,
+/// password, query and fragment.
+#[cfg(any(feature = "aws", feature = "webhook"))]
+pub(crate) fn shown_url(url: &str) -> String {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let shown = url.get(..end).unwrap_or_default();
+    let shown = match (shown.split_once("://"), shown.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, after))) => format!("{scheme}://…@{after}"),
+        (None, Some((_, after))) => format!("…@{after}"),
+        (_, None) => shown.to_owned(),
+    };
+    crate::provider::one_line(&shown, 200)
+}
+
+#[cfg(all(test, feature = "aws"))]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    #[track_caller]
+    fn check(url: &str, expected: &Expect) {
+        let verdict = check_url(url).map_or_else(|it| it, |()| "fine".to_owned());
+        expected.assert_eq(&format!("{}: {verdict}", shown_url(url)));
+    }
+
+    #[test]
+    fn credentials_go_to_https_and_loopback_only() {
+        check(
+            "https://autoscaling.eu-central-1.amazonaws.com",
+            &expect!["https://autoscaling.eu-central-1.amazonaws.com: fine"],
+        );
+        check("http://127.0.0.1:5000", &expect!["http://127.0.0.1:5000: fine"]);
+        check("http://[::1]:5000/", &expect!["http://[::1]:5000/: fine"]);
+        check("http://localhost:5000", &expect!["http://localhost:5000: fine"]);
+        check(
+            "http://aws.example",
+            &expect!["http://aws.example: plain `http://` is for loopback only; write `https://`"],
+        );
+        check(
+            "http://10.0.0.1",
+            &expect!["http://10.0.0.1: plain `http://` is for loopback only; write `https://`"],
+        );
+        check(
+            "http://127.0.0.1.aws.example",
+            &expect![
+                "http://127.0.0.1.aws.example: plain `http://` is for loopback only; write `https://`"
+            ],
+        );
+        check(
+            "http://127.0.0.1:pw@aws.example",
+            &expect![
+                "http://…@aws.example: it has a user name or password, which AWS does not use"
+            ],
+        );
+        check(
+            "https://ana:pw@aws.example/p@th?token=t",
+            &expect!["https://…@th: it has a user name or password, which AWS does not use"],
+        );
+        check("https://", &expect!["https://: it names no host"]);
+        check("https://?a", &expect!["https://: it names no host"]);
+        check("aws.example", &expect!["aws.example: it must begin with `https://`"]);
+        check("", &expect![": it must begin with `https://`"]);
+    }
 }

@@ -33,6 +33,14 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
+    /// Another program holds SQLite's own lock on the file for longer than ours ever do.
+    #[error("cannot {what} journal `{path}`: another program keeps it locked")]
+    Locked {
+        path: PathBuf,
+        what: &'static str,
+        #[source]
+        source: rusqlite::Error,
+    },
     /// The origin cannot be a C2SP key name.
     #[error("origin `{origin}` must have 1 to 255 bytes without spaces, control characters or `+`")]
     Origin { origin: String },
@@ -117,6 +125,12 @@ impl StoreError {
             StoreError::InUse { pid: None, .. } => {
                 "stop the other daemon first, or give this one its own journal"
             }
+            StoreError::Locked { .. } => {
+                "close the program that has it open for writing, such as `sqlite3`; the daemon tries again"
+            }
+            StoreError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "free space; the next call tries again, and no record that was acknowledged is lost"
+            }
             StoreError::Io { .. } => {
                 "check that the directory exists and belongs to the user of the daemon"
             }
@@ -131,7 +145,7 @@ impl StoreError {
                 "restore the journal from a copy, or move what remains away to start a new journal"
             }
             StoreError::NotAJournal { .. } => {
-                "check the path in the configuration; nothing was written to the file"
+                "check the path in the configuration; if it is the right file, its header is damaged: restore the newest copy that `evenkeel audit verify` accepts"
             }
             StoreError::Format { .. } => {
                 "use the version of Evenkeel that wrote it, or a newer one"
@@ -189,6 +203,9 @@ pub(crate) fn sqlite(
     let path = path.to_path_buf();
     move |source| match source.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full { path, size_limit_bytes: None, source },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            StoreError::Locked { path, what, source }
+        }
         Some(ErrorCode::NotADatabase) => StoreError::NotAJournal { path },
         Some(ErrorCode::DatabaseCorrupt) => {
             StoreError::Corrupt { path, what: format!("cannot {what}"), source: Some(source) }

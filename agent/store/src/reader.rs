@@ -14,6 +14,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 use crate::chain::Link;
 use crate::error::{StoreError, sqlite};
 use crate::key::VerifyingKey;
+use crate::retention::SNAPSHOT_KIND;
 use crate::store::embedded_key;
 use crate::tail::{as_sql, ends};
 use crate::{QUERY_BYTES_MAX, QUERY_RECORDS_MAX, schema};
@@ -162,38 +163,65 @@ impl Reader {
         {
             return Err(StoreError::EmptyRange { from: *from, to: *to });
         }
-        let limit = (*limit).min(QUERY_RECORDS_MAX);
+        let failed = |error| sqlite(&self.path, "read")(error);
         let micros = |at: &Timestamp| Value::Integer(ceil_microsecond(*at));
         let conditions = [
-            ("target_id =", target_id.clone().map(Value::Text)),
-            ("kind =", kind.clone().map(Value::Text)),
-            ("at_us >=", from.as_ref().map(micros)),
-            ("at_us <", to.as_ref().map(micros)),
-            ("seq >", after_seq.map(|seq| Value::Integer(as_sql(seq)))),
-            ("seq <", before_seq.map(|seq| Value::Integer(as_sql(seq)))),
+            ("target_id = ", target_id.clone().map(Value::Text)),
+            // Spelled out because only then the index of snapshots applies.
+            (
+                "kind = 'snapshot' AND kind = ",
+                kind.clone().filter(|kind| kind == SNAPSHOT_KIND).map(Value::Text),
+            ),
+            ("kind = ", kind.clone().filter(|kind| kind != SNAPSHOT_KIND).map(Value::Text)),
+            ("at_us >= ", from.as_ref().map(micros)),
+            ("at_us < ", to.as_ref().map(micros)),
+            ("seq > ", after_seq.map(|seq| Value::Integer(as_sql(seq)))),
+            ("seq < ", before_seq.map(|seq| Value::Integer(as_sql(seq)))),
         ];
-        let mut sql =
-            String::from("SELECT seq, at_us, kind, target_id, link, body FROM records WHERE 1");
+        let mut sql = String::from("SELECT seq, at_us, kind, target_id, link, body FROM records");
+        if target_id.is_some() {
+            sql.push_str(" INDEXED BY records_by_target");
+        }
+        sql.push_str(" WHERE ");
         let mut values = Vec::new();
         for (condition, value) in conditions {
             if let Some(value) = value {
-                sql.push_str(&format!(" AND {condition} ?"));
+                sql.push_str(&format!("{condition}? AND "));
                 values.push(value);
             }
         }
+        // One statement without a target; with one, a statement per block of its index.
+        sql.push_str(if target_id.is_some() { "seq >> 10 = ?" } else { "?" });
         sql.push_str(if *newest_first { " ORDER BY seq DESC" } else { " ORDER BY seq" });
 
-        let failed = |error| sqlite(&self.path, "read")(error);
-        let mut statement = self.conn.prepare_cached(&sql).map_err(failed)?;
-        let mut rows = statement.query(params_from_iter(values)).map_err(failed)?;
-        let (mut records, mut bytes) = (Vec::new(), 0);
-        while records.len() < limit && bytes <= QUERY_BYTES_MAX {
-            let Some(row) = rows.next().map_err(failed)? else { break };
-            let record = self.record(row)?;
-            bytes += record.body.len();
-            records.push(record);
+        // One transaction, so that all blocks are of one state.
+        let tx = self.conn.unchecked_transaction().map_err(failed)?;
+        let blocks = match ends(&tx).map_err(failed)? {
+            None => return Ok(Vec::new()),
+            Some(_) if target_id.is_none() => 1..=1,
+            Some((first, last)) => {
+                let first = after_seq.map_or(first, |after| first.max(after.saturating_add(1)));
+                let last = before_seq.map_or(last, |before| last.min(before.saturating_sub(1)));
+                as_sql(first >> schema::BLOCK_BITS)..=as_sql(last >> schema::BLOCK_BITS)
+            }
+        };
+        let mut page =
+            Page { records: Vec::new(), bytes: 0, limit: (*limit).min(QUERY_RECORDS_MAX) };
+        let mut statement = tx.prepare_cached(&sql).map_err(failed)?;
+        let (mut up, mut down) = (blocks.clone(), blocks.rev());
+        while !page.is_full()
+            && let Some(block) = if *newest_first { down.next() } else { up.next() }
+        {
+            let block = [Value::Integer(block)];
+            let mut rows =
+                statement.query(params_from_iter(values.iter().chain(&block))).map_err(failed)?;
+            while !page.is_full()
+                && let Some(row) = rows.next().map_err(failed)?
+            {
+                page.push(self.record(row)?);
+            }
         }
-        Ok(records)
+        Ok(page.records)
     }
 
     /// Sequence number of the first record that retention left; `None` without records.
@@ -236,6 +264,24 @@ impl Reader {
                 source: Some(source),
             }
         })
+    }
+}
+
+/// An answer that grows up to its bounds.
+struct Page {
+    records: Vec<StoredRecord>,
+    bytes: usize,
+    limit: usize,
+}
+
+impl Page {
+    fn is_full(&self) -> bool {
+        self.limit <= self.records.len() || QUERY_BYTES_MAX < self.bytes
+    }
+
+    fn push(&mut self, record: StoredRecord) {
+        self.bytes += record.body.len();
+        self.records.push(record);
     }
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::error::{StoreError, io, sqlite};
 use crate::export::{sync_directory_of, with_suffix};
@@ -27,13 +27,20 @@ pub(crate) const FORMAT: i64 = 1;
 
 /// How long one process waits for another's SQLite lock.
 ///
-/// Why 5 s: only short steps (recovery, a WAL checkpoint) ever hold one.
-const BUSY: Duration = Duration::from_secs(5);
+/// Why 2 s: only short steps (recovery, a WAL checkpoint) ever hold one.
+const BUSY: Duration = Duration::from_secs(2);
 
 /// Bytes the write-ahead log keeps after it was larger.
 ///
 /// Why 16 MiB: the usual log is 4 MiB; a snapshot should not leave its size behind.
 const WAL_KEEP_BYTES: u32 = 16 * 1024 * 1024;
+
+/// Records per block of the index by target are two to this power.
+///
+/// Why blocks: entries in plain target order would make a batch about 100 targets
+/// write 100 pages of 4 KiB. Within a block of 1,024 they share about six; a reader
+/// looks into each block, about 1,000 per million records (measured: 3 ms).
+pub(crate) const BLOCK_BITS: u32 = 10;
 
 /// Every object of the schema, by name. The text is compared byte by byte, so a
 /// dropped or weakened trigger is seen.
@@ -46,11 +53,11 @@ pub(crate) const OBJECTS: [(&str, &str); 14] = [
         "records",
         "CREATE TABLE records (seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, kind TEXT NOT NULL, target_id TEXT, link BLOB NOT NULL, body BLOB NOT NULL) STRICT",
     ),
-    ("records_by_kind", "CREATE INDEX records_by_kind ON records (kind)"),
     (
         "records_by_target",
-        "CREATE INDEX records_by_target ON records (target_id) WHERE target_id IS NOT NULL",
+        "CREATE INDEX records_by_target ON records (seq >> 10, target_id) WHERE target_id IS NOT NULL",
     ),
+    ("snapshots", "CREATE INDEX snapshots ON records (kind) WHERE kind = 'snapshot'"),
     (
         "checkpoints",
         "CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT",
@@ -253,11 +260,14 @@ fn check_format(conn: &Connection, path: &Path) -> Result<(), StoreError> {
 
 // SQLite notices a file that was cut off only when it reads behind the end.
 fn check_length(conn: &Connection, path: &Path) -> Result<(), StoreError> {
-    let (busy, log, done): (i64, i64, i64) = conn
-        .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-        .map_err(sqlite(path, "read"))?;
+    let copied = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+    });
+    let (busy, log, done) = match copied {
+        // A full disk must not keep the daemon from starting: it can still explain.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => return Ok(()),
+        copied => copied.map_err(sqlite(path, "read"))?,
+    };
     if busy != 0 || log != done {
         return Ok(());
     }

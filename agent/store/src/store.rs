@@ -5,6 +5,7 @@
 //! **Not here:** reading (see [`crate::reader`]), retention (see [`crate::retention`]),
 //! and proving the whole file (see [`crate::verify`]).
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -128,12 +129,20 @@ impl Store {
                 size,
             });
         }
-        // A crash may have come between a note's row and its file.
-        if let Some((checkpoint, note)) = &tail.last_checkpoint {
-            export::export(&path, Place::Checkpoint(checkpoint.size), note)?;
-        }
-        if let Some((prune, note)) = &tail.last_prune {
-            export::export(&path, Place::Prune(prune.first_seq), note)?;
+        // A crash or a full disk may have come between a note's row and its file.
+        for (place, note) in [
+            tail.last_checkpoint
+                .as_ref()
+                .map(|(signed, note)| (Place::Checkpoint(signed.size), note)),
+            tail.last_prune.as_ref().map(|(prune, note)| (Place::Prune(prune.first_seq), note)),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            match export::export(&path, place, note) {
+                Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::StorageFull => {}
+                exported => drop(exported?),
+            }
         }
 
         let mut store = Store {
@@ -308,12 +317,11 @@ impl Store {
             Err(_) => false,
         };
         self.poisoned = !(undone && rolled_back && same);
-        match sqlite(&self.path, what)(error) {
-            StoreError::Full { path, source, .. } => {
-                StoreError::Full { path, size_limit_bytes: self.options.size_limit_bytes, source }
-            }
-            other => other,
+        let mut told = sqlite(&self.path, what)(error);
+        if let StoreError::Full { size_limit_bytes, .. } = &mut told {
+            *size_limit_bytes = self.options.size_limit_bytes;
         }
+        told
     }
 }
 

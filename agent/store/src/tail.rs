@@ -130,8 +130,9 @@ pub(crate) fn ends(conn: &Connection) -> rusqlite::Result<Option<(u64, u64)>> {
 }
 
 pub(crate) fn newest_snapshot(conn: &Connection) -> rusqlite::Result<Option<u64>> {
-    let mut statement = conn.prepare_cached("SELECT max(seq) FROM records WHERE kind = ?1")?;
-    let seq: Option<i64> = statement.query_row([SNAPSHOT_KIND], |row| row.get(0))?;
+    // The kind is spelled out because only then the index of snapshots applies.
+    let sql = format!("SELECT max(seq) FROM records WHERE kind = '{SNAPSHOT_KIND}'");
+    let seq: Option<i64> = conn.prepare_cached(&sql)?.query_row([], |row| row.get(0))?;
     Ok(seq.and_then(|seq| u64::try_from(seq).ok()))
 }
 

@@ -15,7 +15,9 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, kill_process};
+
+pub use rustix::process::Signal;
 
 use crate::port::{free_port, listens};
 use crate::wait::{wait_for, wait_until};

@@ -137,8 +137,11 @@ impl Access {
                 person.name.clone()
             }
             (None, Identity::UnixUser { name, uid, is_daemon_owner: true }) => {
-                Actor::new(name).or_else(|_| Actor::new(&format!("uid-{uid}"))).map_err(|_| {
-                    Denial::Unknown { identity: format!("Unix user with uid {uid}") }
+                // An account called like the agent must not pass for it.
+                let named = Actor::new(name).ok().filter(|it| *it != Actor::agent());
+                let numbered = || Actor::new(&format!("uid-{uid}")).ok();
+                named.or_else(numbered).ok_or_else(|| Denial::Unknown {
+                    identity: format!("Unix user with uid {uid}"),
                 })?
             }
             (None, Identity::UnixUser { name, uid, is_daemon_owner: false }) => {

@@ -8,7 +8,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::load::SourceText;
 use super::positions::Position;
 
-/// Most diagnostics of one run. Why 1,000: nobody reads more, and a generated
+/// Most errors, and most warnings, of one run. Why 1,000: nobody reads more, and a generated
 /// folder can have a mistake in each of 20,000 documents.
 const DIAGNOSTICS_MAX: usize = 1_000;
 /// Longest line shown, in characters.
@@ -37,7 +37,8 @@ impl Fault {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     faults: Vec<(usize, Fault)>,
-    n_left_out: usize,
+    n_errors: usize,
+    n_warnings: usize,
     /// Index of the file that positions are about.
     pub(super) source: usize,
     /// What the current document is called, put before every message.
@@ -45,9 +46,15 @@ pub(super) struct Faults {
 }
 
 impl Faults {
+    /// Keeps the fault, or only counts it when there are many of its severity,
+    /// so that warnings cannot crowd out an error.
     pub(super) fn push(&mut self, mut fault: Fault) {
-        if DIAGNOSTICS_MAX <= self.faults.len() {
-            self.n_left_out += 1;
+        let n_same = match fault.severity {
+            Severity::Error => &mut self.n_errors,
+            Severity::Warning => &mut self.n_warnings,
+        };
+        *n_same += 1;
+        if DIAGNOSTICS_MAX < *n_same {
             return;
         }
         if !self.about.is_empty() {
@@ -56,7 +63,12 @@ impl Faults {
         self.faults.push((self.source, fault));
     }
 
-    pub(super) fn error(&mut self, at: Position, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn error(
+        &mut self,
+        at: Position,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         self.push(Fault::error(at, message.into(), hint.into()));
     }
 
@@ -80,8 +92,13 @@ impl Faults {
         self.push(Fault { secret: true, ..Fault::error(at, message.into(), hint.into()) });
     }
 
+    /// Whether more would only be counted, so that a hint need not be worked out.
+    pub(super) fn is_full(&self) -> bool {
+        DIAGNOSTICS_MAX <= self.n_errors.max(self.n_warnings)
+    }
+
     pub(super) fn has_errors(&self) -> bool {
-        self.faults.iter().any(|(_, it)| it.severity == Severity::Error) || 0 < self.n_left_out
+        0 < self.n_errors
     }
 
     pub(super) fn into_diagnostics(mut self, sources: &[SourceText<'_>]) -> Vec<Diagnostic> {
@@ -101,20 +118,29 @@ impl Faults {
                     severity: fault.severity,
                     file: source.file.to_owned(),
                     line,
-                    column: if line < fault.at.line { text.chars().count() + 1 } else { fault.at.column },
+                    column: if line < fault.at.line {
+                        text.chars().count() + 1
+                    } else {
+                        fault.at.column
+                    },
                     message: one_line(&fault.message),
                     hint: one_line(&fault.hint),
                     snippet: snippet(text, fault.at.column, fault.secret),
                 });
             }
         }
-        if 0 < self.n_left_out {
+        let many = [
+            (Severity::Error, self.n_errors, "errors"),
+            (Severity::Warning, self.n_warnings, "warnings"),
+        ];
+        for (severity, n_faults, noun) in many {
+            let Some(n_left_out @ 1..) = n_faults.checked_sub(DIAGNOSTICS_MAX) else { continue };
             diagnostics.push(Diagnostic {
-                severity: Severity::Error,
+                severity,
                 file: sources.last().map_or_else(String::new, |it| it.file.to_owned()),
                 line: 1,
                 column: 1,
-                message: format!("{} more faults are not shown", self.n_left_out),
+                message: format!("{n_left_out} more {noun} are not shown"),
                 hint: "correct the ones above and check again".to_owned(),
                 snippet: String::new(),
             });

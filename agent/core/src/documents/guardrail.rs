@@ -33,8 +33,9 @@ pub struct Guardrail {
 pub struct BlastRadius {
     /// Removals are counted over this long, `(now - window, now]`.
     pub window: SignedDuration,
-    /// Fraction of the capacity at the window's start, in `(0, 1]`. The result
-    /// is rounded down, but one unit may always leave.
+    /// Fraction, in `(0, 1]`, of the capacity that would be there had nothing
+    /// been removed within the window: what is there now and what left. The
+    /// product is rounded down, but one unit may always leave.
     pub removed_ratio_max: f64,
 }
 
@@ -110,6 +111,12 @@ impl FreezeWindow {
             time_zone: time_zone.to_owned(),
             duration,
         })
+    }
+
+    /// Whether there is any time at which the window begins; `0 0 31 2 *` has
+    /// none.
+    pub fn begins_ever(&self) -> bool {
+        self.next_start(Timestamp::UNIX_EPOCH).is_some()
     }
 
     /// When the window in force at `now` ends, or `None` when none is. Windows

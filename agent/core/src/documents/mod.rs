@@ -7,18 +7,26 @@
 
 mod access;
 mod diagnostic;
+mod fault;
 mod guardrail;
+mod load;
 mod policy;
+mod positions;
+mod promql;
+mod raw;
+mod schema;
 mod selector;
 mod set;
+mod show;
 mod target;
 
 pub use access::{Access, Denial, Grant, Identity, Person, Principal, Role};
 pub use diagnostic::{Diagnostic, Severity};
 pub use guardrail::{BlastRadius, FreezeWindow, Guardrail, ScheduleError};
-pub use policy::{
-    Autonomy, Behaviour, OutsideChange, Rule, ScalingPolicy, Signal, Step,
-};
+pub use load::{Loaded, SourceText, load};
+pub use policy::{Autonomy, Behaviour, OutsideChange, Rule, ScalingPolicy, Signal, Step};
+pub use schema::{json_schema, json_schemas};
 pub use selector::Selector;
 pub use set::Documents;
+pub use show::show;
 pub use target::{LeadTime, ProviderRef, Target};

@@ -128,6 +128,11 @@ impl Chunk<'_> {
         })
     }
 
+    /// Its first line.
+    pub(super) fn start(&self) -> Position {
+        self.in_file(Position::START)
+    }
+
     fn in_file(&self, at: Position) -> Position {
         Position { line: at.line + self.lines_before, ..at }
     }
@@ -159,8 +164,7 @@ impl Chunk<'_> {
         let mut lines = self.text.lines().enumerate();
         let (number, _) = lines.find(|(_, line)| line.starts_with('%'))?;
         let before = self.text.lines().take(number);
-        let first =
-            before.into_iter().all(|line| line.trim().is_empty() || line.starts_with('#'));
+        let first = before.into_iter().all(|line| line.trim().is_empty() || line.starts_with('#'));
         first.then_some(Position { line: number + 1, column: 1 })
     }
 
@@ -221,10 +225,8 @@ impl Chunk<'_> {
 }
 
 fn inner(error: &Error) -> &Error {
-    match error.without_snippet() {
-        Error::AliasError { error, .. } => inner(error),
-        other => other,
-    }
+    let error = error.without_snippet();
+    if let Error::AliasError { error, .. } = error { inner(error) } else { error }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enums are not exhaustive")]
@@ -361,5 +363,56 @@ impl<'de> Visitor<'de> for RawValueVisitor {
             entries.push((key, map.next_value()?));
         }
         Ok(RawValue::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[(usize, &str)]) {
+        let chunks: Vec<(usize, &str)> = split(text).map(|it| (it.start().line, it.text)).collect();
+        assert_eq!(chunks, expected, "{text:?}");
+    }
+
+    #[test]
+    fn a_file_is_cut_where_yaml_cuts_it() {
+        check("", &[]);
+        check("# only\n---\n# comments\n...\n", &[]);
+        check("a: 1", &[(1, "a: 1")]);
+        check("\u{feff}a: 1\n", &[(1, "a: 1\n")]);
+        check("---\na: 1\n---\nb: 2\n", &[(1, "---\na: 1\n"), (3, "---\nb: 2\n")]);
+        check("a: 1\r\n---\r\nb: 2", &[(1, "a: 1\r\n"), (2, "---\r\nb: 2")]);
+        check("a: 1\n...\nb: 2\n", &[(1, "a: 1\n"), (3, "b: 2\n")]);
+        check("--- {a: 1}\n--- # c\nb: 2\n", &[(1, "--- {a: 1}\n"), (2, "--- # c\nb: 2\n")]);
+        // Not at the start of a line, or not alone: part of the text.
+        check("a: |\n  ---\n  b\n", &[(1, "a: |\n  ---\n  b\n")]);
+        check("a: 1\n---b\n", &[(1, "a: 1\n---b\n")]);
+    }
+
+    #[test]
+    fn positions_are_those_in_the_file() {
+        let text = "# first\n---\na: 1\n---\nb:\n  - [x, *y]\n  - {c: d}\n";
+        let (root, fault) = split(text).last().unwrap().parse();
+        assert_eq!(root, None);
+        let shown = format!("{:?}", fault.unwrap());
+        assert!(shown.contains("Position { line: 6, column: 9 }"), "{shown}");
+        let text = text.replace("*y", "y");
+        let (root, fault) = split(&text).last().unwrap().parse();
+        assert_eq!(fault, None);
+        let mut all = Vec::new();
+        places(&root.unwrap(), &mut all);
+        assert_eq!(all, [(5, 1), (6, 3), (6, 5), (6, 6), (6, 9), (7, 5), (7, 9)]);
+    }
+
+    fn places(node: &Node, all: &mut Vec<(usize, usize)>) {
+        all.push((node.at.line, node.at.column));
+        if let Value::List(items) = &node.value {
+            items.iter().for_each(|it| places(it, all));
+        }
+        if let Value::Map(entries) = &node.value {
+            entries.iter().for_each(|it| places(&it.node, all));
+        }
     }
 }

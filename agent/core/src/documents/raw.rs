@@ -45,7 +45,7 @@ enum Step<'a> {
 }
 
 impl<'a> Place<'a> {
-    pub(super) const ROOT: Place<'static> = Place { parent: None, step: Step::Root };
+    pub(super) const ROOT: &'static Place<'static> = &Place { parent: None, step: Step::Root };
 
     pub(super) fn field(&'a self, name: &'a str) -> Place<'a> {
         Place { parent: Some(self), step: Step::Field(name) }
@@ -91,9 +91,10 @@ pub(super) fn wrong_type(node: &Node, place: &Place<'_>, expected: &str, faults:
         }
         Value::List(_) | Value::Map(_) => format!("write {expected}; check the indentation"),
     };
-    let message = match &node.value {
-        Value::Null => format!("`{place}` has no value"),
-        other => format!("`{place}` must be {expected}, found {}", other.kind()),
+    let message = if node.value == Value::Null {
+        format!("`{place}` has no value")
+    } else {
+        format!("`{place}` must be {expected}, found {}", node.value.kind())
     };
     faults.error(node.at, message, hint);
 }
@@ -103,6 +104,8 @@ pub(super) struct Fields<'a> {
     at: Position,
     entries: &'a [Entry],
     place: &'a Place<'a>,
+    /// Fields that unknown ones were most likely meant to be.
+    misspelled: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
@@ -117,10 +120,12 @@ impl<'a> Fields<'a> {
             wrong_type(node, place, "a mapping (`field: value` lines)", faults);
             return None;
         };
+        let mut misspelled = Vec::new();
         for entry in entries.iter().filter(|it| !known.contains(&it.key.value.as_str())) {
+            misspelled.extend(nearest(&entry.key.value, known).map(str::to_owned));
             unknown_field(entry, place, known, faults);
         }
-        Some(Fields { at: node.at, entries, place })
+        Some(Fields { at: node.at, entries, place, misspelled })
     }
 
     pub(super) fn entry(&self, name: &str) -> Option<&'a Entry> {
@@ -130,6 +135,8 @@ impl<'a> Fields<'a> {
     pub(super) fn required<T: Read>(&self, name: &str, faults: &mut Faults) -> Option<At<T>> {
         match self.entry(name) {
             Some(entry) => self.value(entry, faults),
+            // One slip, one fault.
+            None if self.misspelled.iter().any(|it| it == name) => None,
             None => {
                 faults.error(
                     self.at,
@@ -282,7 +289,8 @@ impl<T: Read, const MIN: usize, const MAX: usize> Read for List<T, MIN, MAX> {
             return None;
         };
         if items.len() < MIN || MAX < items.len() {
-            let message = format!("`{place}` has {} items, it must have {MIN} to {MAX}", items.len());
+            let message =
+                format!("`{place}` has {} items, it must have {MIN} to {MAX}", items.len());
             let hint = if items.len() < MIN { "add one" } else { "remove some" };
             faults.error(node.at, message, hint);
             return None;
@@ -320,8 +328,9 @@ macro_rules! fields {
 
         impl $crate::documents::raw::Read for $name {
             fn schema() -> serde_json::Value {
-                #[expect(unused_mut, reason = "not every field list has each kind")]
-                let mut required: Vec<&str> = Vec::new();
+                let required = [$((stringify!($field), stringify!($kind) == "required")),*];
+                let required: Vec<&str> =
+                    required.into_iter().filter(|(_, it)| *it).map(|(name, _)| name).collect();
                 let mut properties = serde_json::Map::new();
                 $(
                     let property = $crate::documents::raw::described(
@@ -330,9 +339,6 @@ macro_rules! fields {
                         $crate::documents::raw::fields!(@default $($default)?),
                     );
                     properties.insert(stringify!($field).to_owned(), property);
-                    if stringify!($kind) == "required" {
-                        required.push(stringify!($field));
-                    }
                 )*
                 let mut schema = serde_json::json!({
                     "type": "object",
@@ -435,11 +441,7 @@ fn only_entry<'a>(
         (Some(entry), None) => Some(entry),
         (Some(first), Some(second)) => {
             let (first, name) = (&first.key.value, &second.key.value);
-            faults.error(
-                second.key.at,
-                format!("`{place}` has both `{first}` and `{name}`"),
-                hint,
-            );
+            faults.error(second.key.at, format!("`{place}` has both `{first}` and `{name}`"), hint);
             None
         }
         (None, _) => {

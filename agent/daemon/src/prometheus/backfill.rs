@@ -122,13 +122,16 @@ impl PrometheusSource {
     ) -> BackfillReport {
         let expected = Expected::of(documents, policy);
         let step_seconds = self.settings.history_step.as_secs();
+        let mut report = BackfillReport::new(policy, signal);
+        if expected.n_targets() == 0 {
+            return report;
+        }
         let mut pieces = pieces(
             now().as_second(),
             self.settings.history.as_secs(),
             step_seconds,
             self.points_per_series(expected.n_targets()),
         );
-        let mut report = BackfillReport::new(policy, signal);
         let mut failures_in_a_row = 0;
         while let Some(piece) = pieces.pop_front() {
             let error = match self.read_piece(&expected, policy, signal, piece).await {

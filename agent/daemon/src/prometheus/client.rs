@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use jiff::SignedDuration;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Certificate, Identity, redirect};
 
@@ -43,7 +42,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 pub(super) enum Ask {
     /// The value now, by the server's clock: no time is sent, so that a clock
     /// that differs from ours shows.
-    Instant { query: String, lookback: Option<SignedDuration> },
+    Instant { query: String },
     /// Values every `step_seconds` from `from_second` up to and including
     /// `to_second`, in Unix seconds.
     Range { query: String, from_second: i64, to_second: i64, step_seconds: i64 },
@@ -72,7 +71,8 @@ enum SecretSource {
 
 /// A secret for the time of one exchange. Not `Debug`.
 struct Secret {
-    text: String,
+    /// What must be in no message: the secret, and the header's value.
+    texts: [String; 2],
     header: HeaderValue,
 }
 
@@ -164,11 +164,8 @@ impl Client {
         // The server should not go on with what we no longer wait for.
         let timeout_ms = i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
         match ask {
-            Ask::Instant { query, lookback } => {
+            Ask::Instant { query } => {
                 let mut request = self.http.query(query).timeout(timeout_ms);
-                if let Some(lookback) = lookback {
-                    request = request.query("lookback_delta", lookback.as_secs_f64());
-                }
                 if let Some(header) = authorization {
                     request = request.header(AUTHORIZATION, header);
                 }
@@ -197,8 +194,8 @@ impl Fetched {
         read: impl FnOnce(&Answer<'_>) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let parsing = tokio::task::spawn_blocking(move || {
-            let secret = self.secret.as_ref().map(|it| it.text.as_str());
-            read(&Answer { status: self.status, body: &self.body, secret })
+            let secrets = self.secret.as_ref().map_or(&[][..], |it| &it.texts);
+            read(&Answer { status: self.status, body: &self.body, secrets })
         });
         let stopped = |_| QueryError::Unreadable { reason: "the daemon is stopping".to_owned() };
         parsing.await.map_err(stopped)?
@@ -209,7 +206,7 @@ impl Fetched {
 pub(super) struct Answer<'a> {
     pub(super) status: u16,
     pub(super) body: &'a [u8],
-    pub(super) secret: Option<&'a str>,
+    pub(super) secrets: &'a [String],
 }
 
 impl SecretSource {
@@ -230,16 +227,16 @@ impl SecretSource {
         if text.is_empty() {
             return Err(wrong("it is empty"));
         }
-        let value = match self {
+        let (scheme, value) = match self {
             SecretSource::Basic { user, .. } => {
-                format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{text}")))
+                ("Basic", BASE64_STANDARD.encode(format!("{user}:{text}")))
             }
-            SecretSource::Bearer { .. } | SecretSource::None => format!("Bearer {text}"),
+            SecretSource::Bearer { .. } | SecretSource::None => ("Bearer", text.clone()),
         };
-        let mut header =
-            HeaderValue::from_str(&value).map_err(|_| wrong("it does not fit into one line"))?;
+        let mut header = HeaderValue::from_str(&format!("{scheme} {value}"))
+            .map_err(|_| wrong("it does not fit into one line"))?;
         header.set_sensitive(true);
-        Ok(Some(Secret { text, header }))
+        Ok(Some(Secret { texts: [text, value], header }))
     }
 }
 
@@ -258,12 +255,12 @@ fn inner(error: &prometheus_http_query::Error) -> Option<&reqwest::Error> {
 
 fn unreachable(error: prometheus_http_query::Error) -> QueryError {
     let reason = inner(&error).map_or_else(|| error.to_string(), deepest);
-    QueryError::Unreachable { reason: clean(&reason, None) }
+    QueryError::Unreachable { reason: clean(&reason, &[]) }
 }
 
 fn broken_body(error: reqwest::Error) -> QueryError {
     let reason = format!("the answer broke off: {}", deepest(&error));
-    QueryError::Unreachable { reason: clean(&reason, None) }
+    QueryError::Unreachable { reason: clean(&reason, &[]) }
 }
 
 /// The causes below reqwest's own sentence, which names the URL and nothing else.

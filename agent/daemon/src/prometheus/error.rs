@@ -116,12 +116,12 @@ fn shown(limit: Duration) -> String {
     format!("{} s", limit.as_secs_f64())
 }
 
-/// Text of a server, fit for an explanation: one line, bounded, without `secret`.
-pub(super) fn clean(text: &str, secret: Option<&str>) -> String {
-    let hidden = match secret {
-        Some(secret) if !secret.is_empty() => text.replace(secret, "[hidden]"),
-        Some(_) | None => text.to_owned(),
-    };
+/// Text of a server, fit for an explanation: one line, bounded, without `secrets`.
+pub(super) fn clean(text: &str, secrets: &[String]) -> String {
+    let hidden = secrets
+        .iter()
+        .filter(|it| !it.is_empty())
+        .fold(text.to_owned(), |text, secret| text.replace(secret, "[hidden]"));
     let line: String = hidden.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
     match line.char_indices().nth(TEXT_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &line[..end]),
@@ -141,7 +141,7 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    clean(&text, None)
+    clean(&text, &[])
 }
 
 #[cfg(test)]
@@ -150,10 +150,13 @@ mod tests {
 
     #[test]
     fn text_of_a_server_is_one_bounded_line_without_the_secret() {
-        assert_eq!(clean("a\r\n\u{1b}[31mb", None), "a   [31mb");
-        assert_eq!(clean("who is s3cret? s3cret", Some("s3cret")), "who is [hidden]? [hidden]");
-        assert_eq!(clean("as it is", Some("")), "as it is");
-        let long = clean(&"é".repeat(1000), None);
+        assert_eq!(clean("a\r\n\u{1b}[31mb", &[]), "a   [31mb");
+        assert_eq!(
+            clean("who is s3cret? s3cret", &["s3cret".to_owned()]),
+            "who is [hidden]? [hidden]"
+        );
+        assert_eq!(clean("as it is", &[String::new()]), "as it is");
+        let long = clean(&"é".repeat(1000), &[]);
         assert_eq!(long.chars().count(), TEXT_CHARS_MAX + 1);
     }
 }

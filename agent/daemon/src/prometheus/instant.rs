@@ -26,7 +26,7 @@ pub struct Observed {
     /// For every target of the policy one reading per signal, in the policy's
     /// order. `usual_low` is `None`: the caller knows the history.
     pub readings: BTreeMap<TargetId, Vec<SignalReading>>,
-    /// One per signal, in the policy's order.
+    /// One per signal, in the policy's order; none when the policy has no target.
     pub queries: Vec<QueryReport>,
 }
 
@@ -73,9 +73,13 @@ impl PrometheusSource {
     /// Asks once per signal of `policy`, for all its targets at once.
     ///
     /// `now` is the clock that samples are judged by; it is read when a request
-    /// starts and when its answer is complete. A signal's `max_age` is also sent
-    /// as `lookback_delta`: servers that know it (newer than 2.42) then leave out
-    /// series without a sample that young, others hold values for up to 5 min.
+    /// starts and when its answer is complete. Prometheus stamps the samples of an
+    /// instant query with the time of the query, not of the scrape, so a signal's
+    /// `max_age` there finds a server whose clock is behind. A series that is no
+    /// longer fed disappears by Prometheus' own rules: at once when its scrape
+    /// fails, else after 5 min (`--query.lookback-delta`). That parameter is not
+    /// sent: with a scrape interval near `max_age` it would leave some series out
+    /// of a sum, which then looks like less load.
     ///
     /// Never fails and never takes longer than about twice the query time-out: one
     /// for a turn, one for the answer. What cannot be read is
@@ -87,6 +91,9 @@ impl PrometheusSource {
         policy: &ScalingPolicy,
     ) -> Observed {
         let expected = Expected::of(documents, policy);
+        if expected.n_targets() == 0 {
+            return Observed::default();
+        }
         let asked = policy.signals.iter().map(|it| self.ask(&now, &expected, policy, it));
         let mut observed = Observed::default();
         for (_, targets) in expected.iter() {
@@ -161,7 +168,7 @@ impl PrometheusSource {
         policy: &ScalingPolicy,
         signal: &Signal,
     ) -> Result<(Timestamp, Found<Point>), QueryError> {
-        let ask = Ask::Instant { query: signal.query.clone(), lookback: Some(signal.max_age) };
+        let ask = Ask::Instant { query: signal.query.clone() };
         let fetched = self.client.fetch(&ask).await?;
         let answered_at = now();
         let (label, expected) = (policy.target_label.clone(), expected.clone());

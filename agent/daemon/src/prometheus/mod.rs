@@ -76,7 +76,7 @@ impl PrometheusSource {
     ///
     /// What kept it from answering, within the query's time-out.
     pub async fn ready(&self) -> Result<(), QueryError> {
-        let ask = Ask::Instant { query: "vector(1)".to_owned(), lookback: None };
+        let ask = Ask::Instant { query: "vector(1)".to_owned() };
         let fetched = self.client.fetch(&ask).await?;
         fetched.parse(|body| answer::instant(body, "", &Expected::default())).await.map(drop)
     }

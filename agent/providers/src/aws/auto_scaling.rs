@@ -18,8 +18,8 @@ use evenkeel_core::units::{Bounds, Capacity};
 use futures_util::stream::{self, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::failure::{failure, request_id_suffix};
-use super::{REQUESTS_MAX, capacity, check_name, count, setting_timeouts};
+use super::failure::{failure, request_id};
+use super::{REQUESTS_MAX, capacity, check_name, count, setting_timeouts, shown_name};
 use crate::failure::{Failure, ReadError, misrouted};
 use crate::provider::{Clock, EffectReport, Provider, SetCapacityRequest, check_expected};
 use crate::providers::Limits;
@@ -151,11 +151,10 @@ impl AutoScalingGroups {
             .send()
             .await
             .map_err(|error| EffectReport::of_failure(&failure(&error)))?;
-        let suffix = request_id_suffix(&answer);
-        Ok(EffectReport::done(&format!(
-            "desired capacity of {} set to {desired}{suffix}",
-            what(name)
-        )))
+        let id = request_id(&answer).map_err(|failure| EffectReport::of_failure(&failure))?;
+        let what = what(name);
+        let detail = format!("desired capacity of {what} set to {desired} (request id {id})");
+        Ok(EffectReport::done(&detail))
     }
 }
 
@@ -202,7 +201,7 @@ fn group_of(reference: &ProviderRef) -> Result<&str, ReadError> {
 }
 
 fn what(name: &str) -> String {
-    format!("Auto Scaling group `{name}`")
+    format!("Auto Scaling group `{}`", shown_name(name))
 }
 
 fn absent(name: &str) -> ReadError {

@@ -19,8 +19,8 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
-use super::failure::{failure, request_id_suffix};
-use super::{REQUESTS_MAX, capacity, check_name, count, setting_timeouts};
+use super::failure::{failure, request_id};
+use super::{REQUESTS_MAX, capacity, check_name, count, setting_timeouts, shown_name};
 use crate::failure::{Failure, ReadError, misrouted};
 use crate::provider::{Clock, EffectReport, Provider, SetCapacityRequest, check_expected};
 use crate::providers::Limits;
@@ -82,6 +82,14 @@ impl EcsServices {
             .send()
             .await
             .map_err(|error| failure(&error))?;
+        // Every service asked for is either described or listed as missing.
+        let (n_described, n_missing) = (answer.services().len(), answer.failures().len());
+        if n_described + n_missing < services.len() {
+            return Err(Failure::Silent(format!(
+                "the answer describes {n_described} services and misses {n_missing}, of {}",
+                services.len()
+            )));
+        }
         let mut found = BTreeMap::new();
         for service in answer.services() {
             // Asked for by name or by ARN, whichever the document has.
@@ -143,11 +151,18 @@ impl EcsServices {
             .send()
             .await
             .map_err(|error| EffectReport::of_failure(&failure(&error)))?;
-        let suffix = request_id_suffix(&answer);
-        Ok(EffectReport::done(&format!(
-            "desired count of {} set to {desired}{suffix}",
-            what(place)
-        )))
+        let silent = |failure: &Failure| EffectReport::of_failure(failure);
+        let id = request_id(&answer).map_err(|failure| silent(&failure))?;
+        let confirmed = answer.service().map(|it| capacity(it.desired_count()));
+        if confirmed != Some(desired) {
+            return Err(silent(&Failure::Silent(format!(
+                "asked for {desired}, AWS confirms {} (request id {id})",
+                confirmed.map_or_else(|| "nothing".to_owned(), |it| it.to_string())
+            ))));
+        }
+        let what = what(place);
+        let detail = format!("desired count of {what} set to {desired} (request id {id})");
+        Ok(EffectReport::done(&detail))
     }
 }
 
@@ -206,7 +221,7 @@ fn check_place((cluster, service): Place<'_>) -> Result<(), String> {
 }
 
 fn what((cluster, service): Place<'_>) -> String {
-    format!("ECS service `{service}` of cluster `{cluster}`")
+    format!("ECS service `{}` of cluster `{}`", shown_name(service), shown_name(cluster))
 }
 
 fn absent(place: Place<'_>) -> ReadError {

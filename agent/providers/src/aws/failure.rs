@@ -15,11 +15,13 @@ use aws_sdk_autoscaling::operation::RequestId;
 use crate::failure::{Failure, chain};
 
 /// Codes that say "not now", whatever status they come with: the request was
-/// turned away before anything was done.
-const THROTTLING: &[&str] = &[
+/// turned away before anything was done. `ResourceContention` (another update
+/// is pending) comes with 500 from Auto Scaling.
+const NOT_NOW: &[&str] = &[
     "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",
+    "ResourceContention",
     "SlowDown",
     "Throttling",
     "ThrottlingException",
@@ -46,7 +48,7 @@ const SILENT: &[&str] = &[
 /// `ScalingActivityInProgress`, `ResourceContention`, `ServiceNotFoundException`.
 fn is_refusal(code: Option<&str>, status: u16) -> bool {
     match code {
-        Some(code) if THROTTLING.contains(&code) => true,
+        Some(code) if NOT_NOW.contains(&code) => true,
         Some(code) if SILENT.contains(&code) => false,
         Some(_) | None => (400..500).contains(&status),
     }
@@ -61,10 +63,11 @@ where
         SdkError::ConstructionFailure(_) => Failure::NotSent(chain(error)),
         SdkError::DispatchFailure(dispatch) => {
             let connector = dispatch.as_connector_error();
+            let text = connector.and_then(Error::source).map_or_else(|| chain(error), chain);
             if dispatch.is_user() || connector.is_some_and(|it| never_connected(it)) {
-                Failure::NotSent(chain(error))
+                Failure::NotSent(text)
             } else {
-                Failure::Silent(chain(error))
+                Failure::Silent(text)
             }
         }
         SdkError::ServiceError(answer) => {
@@ -72,7 +75,7 @@ where
             let metadata = answer.err().meta();
             let mut text = match metadata.code() {
                 Some(code) => code.to_owned(),
-                None => "error without a code".to_owned(),
+                None => format!("an answer that is none of AWS's: {}", chain(answer.err())),
             };
             if let Some(message) = metadata.message() {
                 let _ = write!(text, ": {message}");
@@ -111,16 +114,56 @@ fn never_connected(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// ` (request id …)`, for the detail of what was done.
-pub(crate) fn request_id_suffix(answer: &impl RequestId) -> String {
-    answer.request_id().map(|id| format!(" (request id {id})")).unwrap_or_default()
+/// The request id of a success. Every answer of AWS has one; a success without
+/// it came from something in between, such as a login page.
+pub(crate) fn request_id(answer: &impl RequestId) -> Result<&str, Failure> {
+    answer.request_id().filter(|id| !id.is_empty()).ok_or_else(|| {
+        Failure::Silent("a success without AWS's request id; is that really AWS?".to_owned())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::Limits;
+    use crate::settings::AwsSettings;
+    use aws_config::retry::RetryConfig;
+    use aws_sdk_autoscaling::Client;
+    use aws_sdk_autoscaling::config::Builder;
     use expect_test::expect;
-    use std::fmt::Write;
+    use std::time::Duration;
+
+    /// What a request to set means that is sent to `endpoint`.
+    async fn check(endpoint: &str) -> Failure {
+        let credentials = tempfile::NamedTempFile::new().unwrap();
+        let text = "[default]\naws_access_key_id = testing\naws_secret_access_key = testing\n";
+        std::fs::write(credentials.path(), text).unwrap();
+        let settings = AwsSettings {
+            region: Some("eu-central-1".to_owned()),
+            endpoint_url: Some(endpoint.to_owned()),
+            profile: None,
+            credentials_file: Some(credentials.path().to_owned()),
+        };
+        let limits = Limits { call: Duration::from_secs(10), read: Duration::from_secs(10) };
+        let config = crate::aws::load(&settings, limits).await.unwrap();
+        let config = Builder::from(&config).retry_config(RetryConfig::disabled()).build();
+        let request = Client::from_conf(config).set_desired_capacity();
+        let sent = request.auto_scaling_group_name("web").desired_capacity(3).send().await;
+        failure(&sent.unwrap_err())
+    }
+
+    #[tokio::test]
+    async fn a_request_is_not_sent_only_when_no_connection_was_made() {
+        let refused = format!("http://127.0.0.1:{}", evenkeel_testbed::free_port());
+        for endpoint in [refused.as_str(), "https://no-such-host.invalid"] {
+            let failure = check(endpoint).await;
+            assert!(matches!(failure, Failure::NotSent(_)), "{endpoint}: {failure}");
+        }
+        let closing = evenkeel_testbed::Proxy::without_upstream();
+        closing.refuse();
+        let failure = check(&closing.url()).await;
+        assert!(matches!(failure, Failure::Silent(_)), "closed after connecting: {failure}");
+    }
 
     #[test]
     fn error_codes_and_statuses_have_one_meaning_each() {
@@ -162,6 +205,35 @@ mod tests {
             };
             writeln!(table, "{status} {code} -> {outcome}").unwrap();
         }
-        expect![[r#""#]].assert_eq(&table);
+        expect![[r#"
+            400 Throttling -> rejected
+            400 ThrottlingException -> rejected
+            503 RequestLimitExceeded -> rejected
+            429 TooManyRequestsException -> rejected
+            400 ScalingActivityInProgress -> rejected
+            500 ResourceContention -> rejected
+            400 ResourceContention -> rejected
+            400 ValidationError -> rejected
+            403 AccessDenied -> rejected
+            400 AccessDeniedException -> rejected
+            403 ExpiredToken -> rejected
+            400 ServiceNotFoundException -> rejected
+            400 ServiceNotActiveException -> rejected
+            400 ClusterNotFoundException -> rejected
+            400 InvalidParameterException -> rejected
+            408 RequestTimeout -> unknown
+            500 InternalFailure -> unknown
+            503 ServiceUnavailable -> unknown
+            500 ServerException -> unknown
+            400  -> rejected
+            403  -> rejected
+            429  -> rejected
+            302  -> unknown
+            200  -> unknown
+            500  -> unknown
+            502  -> unknown
+            504  -> unknown
+        "#]]
+        .assert_eq(&table);
     }
 }

@@ -16,9 +16,9 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use evenkeel_core::units::Capacity;
 
-use crate::provider::Clock;
+use crate::provider::{Clock, one_line};
 use crate::providers::Limits;
-use crate::settings::{AwsSettings, SettingsError};
+use crate::settings::{AwsSettings, SettingsError, shown_url};
 
 pub(crate) use auto_scaling::AutoScalingGroups;
 pub(crate) use ecs::EcsServices;
@@ -60,7 +60,7 @@ async fn load(settings: &AwsSettings, limits: Limits) -> Result<SdkConfig, Setti
     }
     if let Some(url) = endpoint_url {
         crate::settings::check_url(url)
-            .map_err(|reason| SettingsError::AwsEndpoint { url: url.clone(), reason })?;
+            .map_err(|reason| SettingsError::AwsEndpoint { url: shown_url(url), reason })?;
         loader = loader.endpoint_url(url);
     }
     if let Some(profile) = profile {
@@ -115,4 +115,11 @@ fn check_name(name: &str) -> Result<(), String> {
         return Err("its name has a control character".to_owned());
     }
     Ok(())
+}
+
+/// The name as messages show it.
+fn shown_name(name: &str) -> String {
+    /// Names are shorter; ARNs lose their end, which is better than the line.
+    const SHOWN_BYTES_MAX: usize = 160;
+    one_line(name, SHOWN_BYTES_MAX)
 }

@@ -164,7 +164,40 @@ mod tests {
             let EffectReport { outcome, detail } = report;
             writeln!(table, "{status} {} -> {outcome}: {detail}", body.escape_debug()).unwrap();
         }
-        expect![[r#""#]].assert_eq(&table);
+        expect![[r#"
+            200 {\"desired\":9} -> done: capacity set to 9 (HTTP 200)
+            200 {\"desired\":9,\"ready\":7,\"note\":\"fine\"} -> done: capacity set to 9 (HTTP 200)
+            200 {\"desired\":7} -> unknown: it may have happened or not: asked for 9, the platform confirms 7 (HTTP 200)
+            200  -> done: capacity set to 9 (HTTP 200, no body)
+            200 {\"ok\":true} -> unknown: it may have happened or not: HTTP 200 `{"ok":true}` does not confirm with `{"desired": 9}`
+            200 <html>please log in</html> -> unknown: it may have happened or not: HTTP 200 `<html>please log in</html>` does not confirm with `{"desired": 9}`
+            201 {\"desired\":9} -> unknown: it may have happened or not: HTTP 201 `{"desired":9}`
+            202 {\"desired\":9} -> done: capacity set to 9 (HTTP 202)
+            202  -> done: capacity set to 9 (HTTP 202, no body)
+            204  -> done: capacity set to 9 (HTTP 204)
+            206  -> unknown: it may have happened or not: HTTP 206
+            301  -> rejected: refused: HTTP 301; redirects are not followed, put the new URL into the target
+            302  -> unknown: it may have happened or not: HTTP 302
+            303  -> unknown: it may have happened or not: HTTP 303
+            307  -> rejected: refused: HTTP 307; redirects are not followed, put the new URL into the target
+            308  -> rejected: refused: HTTP 308; redirects are not followed, put the new URL into the target
+            400 {\"error\":\"desired is above 8\"} -> rejected: refused: HTTP 400 `{"error":"desired is above 8"}`
+            401 who are you? -> rejected: refused: HTTP 401 `who are you?`
+            403  -> rejected: refused: HTTP 403
+            404  -> rejected: refused: HTTP 404
+            408  -> rejected: refused: HTTP 408
+            409 {\"current\":8} -> rejected: refused: current capacity is 8, the decision was made on 7
+            409 {\"current\":7} -> rejected: refused: HTTP 409 `{"current":7}`
+            409 term 3 is older than 4 -> rejected: refused: HTTP 409 `term 3 is older than 4`
+            412  -> rejected: refused: HTTP 412
+            429  -> rejected: refused: HTTP 429
+            500 it\nbroke -> unknown: it may have happened or not: HTTP 500 `it broke`
+            502  -> unknown: it may have happened or not: HTTP 502
+            503  -> unknown: it may have happened or not: HTTP 503
+            504  -> unknown: it may have happened or not: HTTP 504
+            599  -> unknown: it may have happened or not: HTTP 599
+            999  -> unknown: it may have happened or not: HTTP 999
+        "#]].assert_eq(&table);
     }
 
     #[test]
@@ -198,6 +231,25 @@ mod tests {
             };
             writeln!(table, "{status} {body} -> {shown}").unwrap();
         }
-        expect![[r#""#]].assert_eq(&table);
+        expect![[r#"
+            200 {"current":7,"ready":6} -> 7, 6 ready
+            200 {"current":7} -> 7
+            200 {"current":7,"ready":null,"more":[1]} -> 7
+            200 {"current":0,"ready":0} -> 0, 0 ready
+            200 {"current":7.5} -> no usable answer about it: HTTP 200 `{"current":7.5}` is not `{"current": 7, "ready": 6}`: invalid type: floating point `7.5`, expected u32 at line 1 column 14
+            200 {"current":-1} -> no usable answer about it: HTTP 200 `{"current":-1}` is not `{"current": 7, "ready": 6}`: invalid value: integer `-1`, expected u32 at line 1 column 13
+            200 {"current":"7"} -> no usable answer about it: HTTP 200 `{"current":"7"}` is not `{"current": 7, "ready": 6}`: invalid type: string "7", expected u32 at line 1 column 14
+            200 {"current":4294967296} -> no usable answer about it: HTTP 200 `{"current":4294967296}` is not `{"current": 7, "ready": 6}`: invalid value: integer `4294967296`, expected u32 at line 1 column 21
+            200 {"current":7,"ready":-1} -> no usable answer about it: HTTP 200 `{"current":7,"ready":-1}` is not `{"current": 7, "ready": 6}`: invalid value: integer `-1`, expected u32 at line 1 column 23
+            200 {"ready":7} -> no usable answer about it: HTTP 200 `{"ready":7}` is not `{"current": 7, "ready": 6}`: missing field `current` at line 1 column 11
+            200 {"current":7,"current":8} -> no usable answer about it: HTTP 200 `{"current":7,"current":8}` is not `{"current": 7, "ready": 6}`: duplicate field `current` at line 1 column 22
+            200 {"current":7 -> no usable answer about it: HTTP 200 `{"current":7` is not `{"current": 7, "ready": 6}`: EOF while parsing an object at line 1 column 12
+            200 7 -> no usable answer about it: HTTP 200 `7` is not `{"current": 7, "ready": 6}`: invalid type: integer `7`, expected struct Capacities at line 1 column 1
+            200  -> no usable answer about it: HTTP 200 is not `{"current": 7, "ready": 6}`: EOF while parsing a value at line 1 column 0
+            202 {"current":7} -> no usable answer about it: HTTP 202 `{"current":7}`
+            302  -> no usable answer about it: HTTP 302
+            404 no such service -> cannot read it: HTTP 404 `no such service`
+            500 {"current":7} -> no usable answer about it: HTTP 500 `{"current":7}`
+        "#]].assert_eq(&table);
     }
 }

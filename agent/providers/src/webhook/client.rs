@@ -201,18 +201,36 @@ mod tests {
 
     #[test]
     fn signed_requests_go_to_https_and_loopback_only() {
-        check("https://platform.example/capacity?of=a", &expect![[""]]);
-        check("http://127.0.0.1:8080/a", &expect![[""]]);
-        check("http://[::1]:8080/a", &expect![[""]]);
-        check("http://localhost/a", &expect![[""]]);
-        check("http://platform.example/a", &expect![[""]]);
-        check("http://127.0.0.1.example/a", &expect![[""]]);
-        check("http://10.0.0.1/a", &expect![[""]]);
-        check("https://ana:secret@platform.example/a", &expect![[""]]);
-        check("https://platform.example/a#b", &expect![[""]]);
-        check("ftp://platform.example/a", &expect![[""]]);
-        check("file:///etc/passwd", &expect![[""]]);
-        check("/capacity", &expect![[""]]);
-        check("", &expect![[""]]);
+        check(
+            "https://platform.example/capacity?of=a",
+            &expect!["https://platform.example/capacity?of=a"],
+        );
+        check("http://127.0.0.1:8080/a", &expect!["http://127.0.0.1:8080/a"]);
+        check("http://[::1]:8080/a", &expect!["http://[::1]:8080/a"]);
+        check("http://localhost/a", &expect!["http://localhost/a"]);
+        check(
+            "http://platform.example/a",
+            &expect!["plain `http://` is for loopback only; write `https://`"],
+        );
+        check(
+            "http://127.0.0.1.example/a",
+            &expect!["plain `http://` is for loopback only; write `https://`"],
+        );
+        check(
+            "http://10.0.0.1/a",
+            &expect!["plain `http://` is for loopback only; write `https://`"],
+        );
+        check(
+            "https://ana:secret@platform.example/a",
+            &expect!["its URL has a user name or password; the key file is enough"],
+        );
+        check(
+            "https://platform.example/a#b",
+            &expect!["its URL has a fragment (`#…`), which is never sent"],
+        );
+        check("ftp://platform.example/a", &expect!["its URL must begin with `https://`"]);
+        check("file:///etc/passwd", &expect!["its URL must begin with `https://`"]);
+        check("/capacity", &expect!["its URL is not one: relative URL without a base"]);
+        check("", &expect!["its URL is not one: relative URL without a base"]);
     }
 }

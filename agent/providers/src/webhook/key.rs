@@ -112,17 +112,51 @@ mod tests {
     #[test]
     fn a_key_file_is_private_and_of_a_sensible_length() {
         let key = [b'k'; 32];
-        check(&key, 0o600, &expect![[""]]);
-        check(&key, 0o400, &expect![[""]]);
-        check(&key, 0o640, &expect![[""]]);
-        check(&[&key[..], b"\n"].concat(), 0o600, &expect![[""]]);
-        check(&[&key[..], b"\r\n"].concat(), 0o600, &expect![[""]]);
-        check(&key, 0o644, &expect![[""]]);
-        check(&key, 0o620, &expect![[""]]);
-        check(&key, 0o602, &expect![[""]]);
-        check(&key[1..], 0o600, &expect![[""]]);
-        check(b"", 0o600, &expect![[""]]);
-        check(&[b'k'; 4_097], 0o600, &expect![[""]]);
+        check(&key, 0o600, &expect!["Key(…) of 32 bytes"]);
+        check(&key, 0o400, &expect!["Key(…) of 32 bytes"]);
+        check(&key, 0o640, &expect!["Key(…) of 32 bytes"]);
+        check(&[&key[..], b"\n"].concat(), 0o600, &expect!["Key(…) of 32 bytes"]);
+        check(&[&key[..], b"\r\n"].concat(), 0o600, &expect!["Key(…) of 32 bytes"]);
+        check(
+            &key,
+            0o644,
+            &expect![
+                "key file `FILE` has mode 644, which lets others read or change it; `chmod 600 FILE` (640 where its group needs it)"
+            ],
+        );
+        check(
+            &key,
+            0o620,
+            &expect![
+                "key file `FILE` has mode 620, which lets others read or change it; `chmod 600 FILE` (640 where its group needs it)"
+            ],
+        );
+        check(
+            &key,
+            0o602,
+            &expect![
+                "key file `FILE` has mode 602, which lets others read or change it; `chmod 600 FILE` (640 where its group needs it)"
+            ],
+        );
+        check(
+            &key[1..],
+            0o600,
+            &expect![
+                "the key in `FILE` has 31 bytes, at least 32; for example `openssl rand -hex 32`"
+            ],
+        );
+        check(
+            b"",
+            0o600,
+            &expect![
+                "the key in `FILE` has 0 bytes, at least 32; for example `openssl rand -hex 32`"
+            ],
+        );
+        check(
+            &[b'k'; 4_097],
+            0o600,
+            &expect!["key file `FILE` is longer than 4096 bytes; it should hold the key only"],
+        );
     }
 
     #[test]

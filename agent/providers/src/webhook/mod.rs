@@ -5,7 +5,7 @@
 //! **Not here:** the signature (see [`signature`]), the key file (see [`key`]),
 //! the meaning of answers (see [`answer`]).
 //!
-//! The contract for a platform's author:
+//! The contract for a platform's author is `agent/providers/WEBHOOK.md`. In short:
 //!
 //! - `GET url` answers 200 with `{"current": 7, "ready": 6}`; `ready` may be left out.
 //! - `PUT url` with `{"desired": 9, "expected": 7, "effect": "ef-12", "term": 3}` sets
@@ -34,7 +34,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::failure::{Failure, ReadError, misrouted};
 use crate::provider::{Clock, EffectReport, Provider, SetCapacityRequest};
 use crate::providers::Limits;
-use crate::settings::{SettingsError, WebhookSettings};
+use crate::settings::{SettingsError, WebhookSettings, shown_url};
 use client::{Client, Effect, Endpoint};
 
 pub use signature::{SignatureError, verify_signature};
@@ -138,11 +138,7 @@ fn place_of(reference: &ProviderRef) -> Result<(&str, &str), ReadError> {
     }
 }
 
-/// The URL without its query, which some platforms keep tokens in.
+/// Names the webhook in messages.
 fn what(url: &str) -> String {
-    let shown = url.split(['?', '#']).next().unwrap_or_default();
-    match shown.split_once('@') {
-        Some((_, after)) => format!("webhook `…@{after}`"),
-        None => format!("webhook `{shown}`"),
-    }
+    format!("webhook `{}`", shown_url(url))
 }

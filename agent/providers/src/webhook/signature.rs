@@ -145,7 +145,8 @@ mod tests {
     fn a_signature_can_be_recomputed_with_openssl() {
         // printf '%s' '1767225600.PUT./capacity?of=checkout.{"desired":9}' |
         //   openssl dgst -sha256 -hmac 0123456789abcdef0123456789abcdef
-        expect![[""]].assert_eq(&signed());
+        expect!["v1=8a50cc980c756271de496624989656586eb0bcd0d4590978d645beb59b6146e2"]
+            .assert_eq(&signed());
     }
 
     /// Changes one thing at a time.
@@ -190,21 +191,45 @@ mod tests {
 
     #[test]
     fn every_change_to_a_request_is_noticed() {
-        check("nothing", &expect![[""]]);
-        check("5 min later", &expect![[""]]);
-        check("key", &expect![[""]]);
-        check("timestamp", &expect![[""]]);
-        check("timestamp is text", &expect![[""]]);
-        check("method", &expect![[""]]);
-        check("query", &expect![[""]]);
-        check("body", &expect![[""]]);
-        check("301 s later", &expect![[""]]);
-        check("301 s earlier", &expect![[""]]);
-        check("last digit", &expect![[""]]);
-        check("too short", &expect![[""]]);
-        check("capitals", &expect![[""]]);
-        check("version", &expect![[""]]);
-        check("empty", &expect![[""]]);
+        check("nothing", &expect!["right"]);
+        check("5 min later", &expect!["right"]);
+        check(
+            "key",
+            &expect!["the signature is wrong: another key, or the request was changed on its way"],
+        );
+        check(
+            "timestamp",
+            &expect!["the signature is wrong: another key, or the request was changed on its way"],
+        );
+        check(
+            "timestamp is text",
+            &expect!["`Evenkeel-Timestamp` is not a number of Unix seconds"],
+        );
+        check(
+            "method",
+            &expect!["the signature is wrong: another key, or the request was changed on its way"],
+        );
+        check(
+            "query",
+            &expect!["the signature is wrong: another key, or the request was changed on its way"],
+        );
+        check(
+            "body",
+            &expect!["the signature is wrong: another key, or the request was changed on its way"],
+        );
+        check("301 s later", &expect!["the request was signed 301 s away from now, at most 300 s"]);
+        check(
+            "301 s earlier",
+            &expect!["the request was signed 301 s away from now, at most 300 s"],
+        );
+        check(
+            "last digit",
+            &expect!["the signature is wrong: another key, or the request was changed on its way"],
+        );
+        check("too short", &expect!["`Evenkeel-Signature` is not `v1=` and 64 hexadecimal digits"]);
+        check("capitals", &expect!["`Evenkeel-Signature` is not `v1=` and 64 hexadecimal digits"]);
+        check("version", &expect!["`Evenkeel-Signature` is not `v1=` and 64 hexadecimal digits"]);
+        check("empty", &expect!["`Evenkeel-Signature` is not `v1=` and 64 hexadecimal digits"]);
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use evenkeel_store::{Store, verify};
+use evenkeel_store::{SNAPSHOT_KIND, Store, verify};
 use proptest::prelude::*;
 
 use crate::support::*;
@@ -23,8 +23,14 @@ fn child_that_appends_until_killed() {
     let mut store = open(&std::path::Path::new(&dir).join("journal.db"));
     let body = vec![b'x'; 3_000];
     for minute in 0..1_000_000 {
-        let batch = vec![entry(minute, "effect", Some("checkout-api"), &body); 3];
+        let mut batch = vec![entry(minute, "effect", Some("checkout-api"), &body); 3];
+        if minute % 10 == 0 {
+            batch[0].kind = SNAPSHOT_KIND;
+        }
         let seq = store.append(&batch).unwrap();
+        if minute % 10 == 0 {
+            store.prune(seq - 2, at(minute)).unwrap();
+        }
         if minute % 7 == 0 {
             store.checkpoint(at(minute)).unwrap();
         }

@@ -65,8 +65,8 @@ fn garbage_in_the_header_is_a_fault() {
     check(
         |path| overwrite(path, 0, &[0xa5; 100]),
         &expect![[r#"
-        `DIR/journal.db` is not an Evenkeel journal
-        hint: check the path in the configuration; nothing was written to the file"#]],
+            `DIR/journal.db` is not an Evenkeel journal
+            hint: check the path in the configuration; if it is the right file, its header is damaged: restore the newest copy that `evenkeel audit verify` accepts"#]],
     );
 }
 
@@ -75,8 +75,8 @@ fn text_is_no_journal() {
     check(
         |path| fs::write(path, "hello\n".repeat(2_000)).unwrap(),
         &expect![[r#"
-        `DIR/journal.db` is not an Evenkeel journal
-        hint: check the path in the configuration; nothing was written to the file"#]],
+            `DIR/journal.db` is not an Evenkeel journal
+            hint: check the path in the configuration; if it is the right file, its header is damaged: restore the newest copy that `evenkeel audit verify` accepts"#]],
     );
 }
 
@@ -89,7 +89,7 @@ fn the_database_of_another_program_is_no_journal() {
         },
         &expect![[r#"
             `DIR/journal.db` is not an Evenkeel journal
-            hint: check the path in the configuration; nothing was written to the file"#]],
+            hint: check the path in the configuration; if it is the right file, its header is damaged: restore the newest copy that `evenkeel audit verify` accepts"#]],
     );
 }
 

@@ -4,6 +4,8 @@
 //! **Out:** one module per promise.
 //! **Not here:** speed (see `benches/append.rs`).
 
+#![expect(clippy::unwrap_used, reason = "a step that fails ends its test")]
+
 mod crash;
 mod faults;
 mod full;

@@ -303,7 +303,7 @@ fn a_changed_schema_is_found() {
     for sql in [
         "DROP TRIGGER records_no_update",
         "DROP TRIGGER records_no_delete; CREATE TRIGGER records_no_delete BEFORE DELETE ON records BEGIN SELECT 1; END",
-        "DROP INDEX records_by_kind",
+        "DROP INDEX records_by_target",
         "CREATE TABLE more (x)",
         "CREATE VIEW less AS SELECT * FROM records",
     ] {

@@ -180,3 +180,24 @@ fn check_poisoned(store: &mut evenkeel_store::Store) {
     told(store.checkpoint(at(2)).unwrap_err());
     told(store.prune(4, at(2)).unwrap_err());
 }
+
+#[test]
+fn a_lock_held_by_a_shell_is_told_and_passes() {
+    let dir = scratch();
+    let mut store = open(&journal_in(&dir));
+    append_ten(&mut store, 0);
+    let shell = Connection::open(journal_in(&dir)).unwrap();
+    shell.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = store.append(&[entry(1, "a", None, b"")]).unwrap_err();
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+    shell.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(store.append(&[entry(1, "a", None, b"")]).unwrap(), 11);
+}
+
+#[test]
+fn writer_and_reader_may_move_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<evenkeel_store::Store>();
+    is_send::<Reader>();
+    is_send::<StoreError>();
+}

@@ -136,13 +136,17 @@ impl Read for Units {
     fn read(node: &Node, place: &Place<'_>, faults: &mut Faults) -> Option<Units> {
         let expected = format!("a whole number from 0 to {UNITS_MAX}");
         match &node.value {
-            Value::Whole(value) => {
-                match u32::try_from(*value).ok().filter(|it| *it <= UNITS_MAX) {
+            Value::Whole(value) => match u32::try_from(*value).ok().filter(|it| *it <= UNITS_MAX) {
+                Some(units) => return Some(Units(units)),
+                None => out_of_range(node, place, value, &expected, faults),
+            },
+            // `3.0` is a whole number too; a schema says the same.
+            Value::Number(value) => {
+                match value.to_string().parse().ok().filter(|it| *it <= UNITS_MAX) {
                     Some(units) => return Some(Units(units)),
                     None => out_of_range(node, place, value, &expected, faults),
                 }
             }
-            Value::Number(value) => out_of_range(node, place, value, &expected, faults),
             Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => {
                 wrong_type(node, place, &expected, faults);
             }
@@ -332,14 +336,17 @@ impl Read for Latency {
             let Duration(duration) = Duration::<1, 3_600>::read(node, place, faults)?;
             return Some(Latency { seconds: duration.as_secs_f64() });
         };
-        let ms = digits.parse().ok().filter(|_| digits.bytes().all(|it| it.is_ascii_digit()));
+        let ms =
+            digits.parse::<u32>().ok().filter(|_| digits.bytes().all(|it| it.is_ascii_digit()));
         match ms {
             Some(ms) if 0 < ms && ms <= MILLISECONDS_MAX => {
                 Some(Latency { seconds: f64::from(ms) / 1_000.0 })
             }
             Some(_) | None => {
-                let message =
-                    format!("`{place}`: {} is not a latency from 1ms to 1h", quoted(&format!("{digits}ms")));
+                let message = format!(
+                    "`{place}`: {} is not a latency from 1ms to 1h",
+                    quoted(&format!("{digits}ms"))
+                );
                 faults.error(node.at, message, "write for example `250ms` or `2s`");
                 None
             }
@@ -410,7 +417,8 @@ impl Read for RawLabels {
             return None;
         };
         if LABELS_MAX < entries.len() {
-            let message = format!("`{place}` has {} labels, at most {LABELS_MAX} are allowed", entries.len());
+            let message =
+                format!("`{place}` has {} labels, at most {LABELS_MAX} are allowed", entries.len());
             faults.error(node.at, message, "remove some");
             return None;
         }
@@ -443,4 +451,3 @@ fn label_value(node: &Node, place: &Place<'_>, faults: &mut Faults) -> Option<St
     faults.error(node.at, message, "shorten it");
     None
 }
-

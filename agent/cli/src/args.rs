@@ -1,0 +1,343 @@
+//! The command line, as a type.
+//!
+//! **In:** what a person typed.
+//! **Out:** [`Arguments`], with names, scopes, durations and times already read.
+//! **Not here:** environment variables and defaults of where the agent is (see
+//! [`crate::connection`]), what the verbs do.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use evenkeel_core::api::{OverrideRequest, OverrideWord};
+use evenkeel_core::ids::{Actor, OverrideId, TargetId};
+use evenkeel_core::overrides::{OVERRIDE_DEFAULT, Scope};
+use evenkeel_core::units::{Capacity, parse_duration, show_duration};
+use jiff::{SignedDuration, Timestamp};
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 done or enforced; 1 refused, not found or invalid; 2 wrong usage;
+3 agent not reachable (prints how to freeze everything without it).
+
+Environment: EVENKEEL_SOCKET, EVENKEEL_URL, EVENKEEL_TOKEN or EVENKEEL_TOKEN_FILE
+say where the agent is and who you are; options win over them. NO_COLOR is honoured.";
+
+const EXAMPLES: &str = "\
+A SCOPE is a target's name, `team=payments,tier=web` (all of these labels),
+`region:NAME` or `all`.";
+
+/// Ask the agent what it does and why, stop it, overrule it, and check its log.
+#[derive(Debug, Parser)]
+#[command(name = "evenkeel", version, max_term_width = 100, after_help = EXIT_STATUS)]
+#[command(disable_help_subcommand = true, infer_long_args = false)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// Options that every verb has.
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Options that every verb has.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every verb")]
+pub(crate) struct Common {
+    /// Text for people or JSON for programs
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Text, value_name = "FORM")]
+    pub(crate) output: Output,
+    /// Unix socket of the agent [default: /run/evenkeel/evenkeel.sock]
+    #[arg(long, global = true, value_name = "PATH", conflicts_with = "url")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Agent on another host: `https://HOST[:PORT]`
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// File with your token, for --url; a token itself is never an argument
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Trust only the certificates in this PEM file, for --url
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// How long to wait for each answer [default: 10s; `audit`: 10m]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = positive_duration)]
+    pub(crate) timeout: Option<SignedDuration>,
+}
+
+/// In which form an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// One word each, as in the glossary.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Validate documents: every fault with file, line, column and a hint
+    Check(CheckArgs),
+    /// Show what rules each target, its capacity, and what comes next
+    Status(StatusArgs),
+    /// Say why something did or did not happen to a target
+    Explain(ExplainArgs),
+    /// Let the agent change nothing in a scope
+    #[command(after_help = EXAMPLES)]
+    Freeze(OverrideArgs),
+    /// Keep the current capacity of a scope
+    #[command(after_help = EXAMPLES)]
+    Hold(OverrideArgs),
+    /// Let a scope grow, but never shrink
+    #[command(after_help = EXAMPLES)]
+    NoScaleDown(OverrideArgs),
+    /// Set exactly one capacity and keep it
+    #[command(after_help = EXAMPLES)]
+    Pin(PinArgs),
+    /// End an override, or every override with exactly this scope
+    #[command(after_help = EXAMPLES)]
+    Expire(ExpireArgs),
+    /// Show what happened, newest first
+    History(HistoryArgs),
+    /// Prove that the log was not changed, or copy it out
+    Audit {
+        /// Which of the two.
+        #[command(subcommand)]
+        verb: AuditVerb,
+    },
+    /// Make a token for somebody, and its hash for the `Access` document
+    Token(TokenArgs),
+}
+
+/// `audit …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditVerb {
+    /// Verify every record, link and signature of the journal
+    Verify(VerifyArgs),
+    /// Print every record as one line of JSON, oldest first
+    Export(ExportArgs),
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Files, or directories with *.yaml and *.yml at any depth; `-` is stdin
+    #[arg(required_unless_present = "schema", value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Print the JSON Schema of documents instead
+    #[arg(long, conflicts_with = "paths")]
+    pub(crate) schema: bool,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Only this target
+    pub(crate) target: Option<TargetId>,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Which target
+    pub(crate) target: TargetId,
+    /// As of then: `2026-11-20T03:10:00Z`, or `15m` for 15 minutes ago
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub(crate) at: Option<When>,
+}
+
+/// `freeze`, `hold`, `no-scale-down`.
+#[derive(Debug, Args)]
+pub(crate) struct OverrideArgs {
+    /// On what
+    pub(crate) scope: Scope,
+    #[command(flatten)]
+    why: WhyArgs,
+}
+
+/// `pin`.
+#[derive(Debug, Args)]
+pub(crate) struct PinArgs {
+    /// On what
+    scope: Scope,
+    /// At which capacity; without one, the current capacity (of one target)
+    #[arg(value_name = "CAPACITY", conflicts_with = "capacity")]
+    at: Option<u32>,
+    /// The same, as an option
+    #[arg(long, value_name = "N")]
+    capacity: Option<u32>,
+    #[command(flatten)]
+    why: WhyArgs,
+}
+
+#[derive(Debug, Args)]
+struct WhyArgs {
+    /// For how long, with a unit; at most 72h
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    #[arg(default_value_t = Length(OVERRIDE_DEFAULT))]
+    length: Length,
+    /// Why; the next person on call will read it
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+/// `expire`.
+#[derive(Debug, Args)]
+pub(crate) struct ExpireArgs {
+    /// `ov-31`, or a scope
+    #[arg(value_name = "OVERRIDE_OR_SCOPE", value_parser = expirable)]
+    pub(crate) which: Expirable,
+    /// Why
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
+}
+
+/// `history`.
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// Only records about this target
+    pub(crate) target: Option<TargetId>,
+    /// At most this many records
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// Only records of this kind, for example `effect_planned`
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    /// Only at or after this time: `2026-11-20T03:10:00Z`, or `15m` for 15 minutes ago
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub(crate) from: Option<When>,
+    /// Only before this time
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub(crate) to: Option<When>,
+    /// Read this journal (or a copy of one) instead of asking the agent
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["socket", "url"])]
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// `audit verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Verify this journal (or a copy of one) instead of asking the agent
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["socket", "url"])]
+    pub(crate) store: Option<PathBuf>,
+    /// The key that must have signed it, as text or as a file with the text
+    #[arg(long, value_name = "FILE|TEXT")]
+    pub(crate) public_key: Option<String>,
+}
+
+/// `audit export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Read this journal (or a copy of one) instead of asking the agent
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["socket", "url"])]
+    pub(crate) store: Option<PathBuf>,
+    /// Start at this record
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) from_seq: u64,
+}
+
+/// `token`.
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// For whom, as named in the `Access` document
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<Actor>,
+}
+
+/// An instant, or how long ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// This instant.
+    At(Timestamp),
+    /// This long before the agent's now.
+    Ago(SignedDuration),
+}
+
+/// What `expire` is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Expirable {
+    /// One override.
+    One(OverrideId),
+    /// All with exactly this scope.
+    WithScope(Scope),
+}
+
+/// A duration that shows in help as it is typed.
+#[derive(Clone, Copy, Debug)]
+struct Length(SignedDuration);
+
+impl std::fmt::Display for Length {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&show_duration(self.0))
+    }
+}
+
+impl OverrideArgs {
+    /// The request of `freeze`.
+    pub(crate) fn asked_freeze(&self) -> OverrideRequest {
+        self.why.request(OverrideWord::Freeze, &self.scope, None)
+    }
+
+    /// The request of `hold`.
+    pub(crate) fn asked_hold(&self) -> OverrideRequest {
+        self.why.request(OverrideWord::Hold, &self.scope, None)
+    }
+
+    /// The request of `no-scale-down`.
+    pub(crate) fn asked_no_scale_down(&self) -> OverrideRequest {
+        self.why.request(OverrideWord::NoScaleDown, &self.scope, None)
+    }
+}
+
+impl PinArgs {
+    /// The request of `pin`.
+    pub(crate) fn asked(&self) -> OverrideRequest {
+        let capacity = self.at.or(self.capacity).map(Capacity);
+        self.why.request(OverrideWord::Pin, &self.scope, capacity)
+    }
+}
+
+impl WhyArgs {
+    fn request(
+        &self,
+        kind: OverrideWord,
+        scope: &Scope,
+        capacity: Option<Capacity>,
+    ) -> OverrideRequest {
+        OverrideRequest {
+            kind,
+            scope: scope.clone(),
+            duration: Some(self.length.to_string()),
+            reason: Some(self.reason.clone()),
+            capacity,
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Length, String> {
+    parse_duration(text).map(Length)
+}
+
+fn positive_duration(text: &str) -> Result<SignedDuration, String> {
+    match parse_duration(text)? {
+        SignedDuration::ZERO => Err("must be longer than 0s".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+fn when(text: &str) -> Result<When, String> {
+    if let Ok(at) = text.parse() {
+        return Ok(When::At(at));
+    }
+    parse_duration(text).map(When::Ago).map_err(|_| {
+        "write a time such as `2026-11-20T03:10:00Z`, or `15m` for 15 minutes ago".to_owned()
+    })
+}
+
+fn expirable(text: &str) -> Result<Expirable, String> {
+    if let Ok(id) = text.parse() {
+        return Ok(Expirable::One(id));
+    }
+    text.parse()
+        .map(Expirable::WithScope)
+        .map_err(|error: evenkeel_core::overrides::ScopeError| error.to_string())
+}

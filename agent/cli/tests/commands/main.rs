@@ -1,0 +1,16 @@
+//! Whole commands: arguments in; exit status, stdout and stderr out.
+//!
+//! **In:** the built `evenkeel`, files in temporary directories, and an agent whose
+//! answers are written down here.
+//! **Out:** snapshots of what people and programs see.
+//! **Not here:** a real daemon (see the end-to-end test of `evenkeel-daemon`).
+
+mod agent;
+mod audit;
+mod check;
+mod command;
+mod failures;
+mod overrides;
+mod reading;
+mod secrets;
+mod usage;

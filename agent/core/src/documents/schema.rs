@@ -1,0 +1,47 @@
+//! The JSON Schema of documents, for editors and for other tools.
+//!
+//! **In:** the field lists of [`super::raw`].
+//! **Out:** one schema per kind, and one for all.
+//! **Not here:** what a schema cannot say (`min <= max`, names across documents).
+
+use serde_json::{Value, json};
+
+use super::raw::Read as _;
+use super::raw::access::RawAccess;
+use super::raw::envelope::{Kind, schema};
+use super::raw::guardrail::RawGuardrail;
+use super::raw::policy::RawPolicy;
+use super::raw::target::RawTarget;
+
+const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+/// The schema of each kind of document, by the name that stands after `kind:`.
+pub fn json_schemas() -> Vec<(&'static str, Value)> {
+    Kind::ALL
+        .into_iter()
+        .map(|kind| {
+            let mut schema = of(kind);
+            schema["$schema"] = json!(DIALECT);
+            (kind.name(), schema)
+        })
+        .collect()
+}
+
+/// The schema of one document of any kind.
+pub fn json_schema() -> Value {
+    json!({
+        "$schema": DIALECT,
+        "title": "Documents of Evenkeel, evenkeel/v1",
+        "oneOf": Kind::ALL.map(of),
+    })
+}
+
+fn of(kind: Kind) -> Value {
+    let (about, spec) = match kind {
+        Kind::Target => ("Something with capacity.", RawTarget::schema()),
+        Kind::ScalingPolicy => ("What should hold for some targets.", RawPolicy::schema()),
+        Kind::Guardrail => ("What must never happen to some targets.", RawGuardrail::schema()),
+        Kind::Access => ("Who may do what.", RawAccess::schema()),
+    };
+    schema(kind, about, spec)
+}

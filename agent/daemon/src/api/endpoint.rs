@@ -1,0 +1,164 @@
+//! Every endpoint of the API, in one table.
+//!
+//! **In:** nothing.
+//! **Out:** for each endpoint its method, path, who may use it and how it is counted.
+//! **Not here:** what it does ([`super::routes`]), its description
+//! ([`super::openapi`]).
+
+use std::time::Duration;
+
+use axum::http::Method;
+use evenkeel_core::documents::Role;
+
+use super::limits::{REQUEST_TIMEOUT, VERIFY_TIMEOUT};
+
+/// One endpoint. The router is built from [`Endpoint::ALL`], so the table and
+/// what is served cannot differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Endpoint {
+    /// `GET /v1/status`
+    Status,
+    /// `GET /v1/explain/{target}`
+    Explain,
+    /// `GET /v1/overrides`
+    Overrides,
+    /// `POST /v1/overrides`
+    SetOverride,
+    /// `POST /v1/overrides/expire`
+    Expire,
+    /// `GET /v1/history`
+    History,
+    /// `GET /v1/audit/verify`
+    Verify,
+    /// `GET /v1/audit/export`
+    Export,
+    /// `POST /v1/reload`
+    Reload,
+    /// `GET /v1/openapi.json`
+    OpenApi,
+    /// `GET /metrics`
+    Metrics,
+    /// `GET /healthz`
+    Health,
+    /// `GET /readyz`
+    Ready,
+}
+
+/// Who may use an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Anybody who reaches it.
+    Nothing,
+    /// Anybody on the Unix socket; over TLS, who has this role.
+    OverTls(Role),
+    /// Who has this role on something.
+    Role(Role),
+    /// Somebody: the core decides, and records the refusal.
+    Identity,
+}
+
+impl Endpoint {
+    /// Every endpoint.
+    pub const ALL: [Endpoint; 13] = [
+        Endpoint::Status,
+        Endpoint::Explain,
+        Endpoint::Overrides,
+        Endpoint::SetOverride,
+        Endpoint::Expire,
+        Endpoint::History,
+        Endpoint::Verify,
+        Endpoint::Export,
+        Endpoint::Reload,
+        Endpoint::OpenApi,
+        Endpoint::Metrics,
+        Endpoint::Health,
+        Endpoint::Ready,
+    ];
+
+    /// Its method.
+    pub fn method(self) -> Method {
+        if self.is_change() { Method::POST } else { Method::GET }
+    }
+
+    /// Its path, with names of parameters in braces.
+    pub fn path(self) -> &'static str {
+        match self {
+            Endpoint::Status => "/v1/status",
+            Endpoint::Explain => "/v1/explain/{target}",
+            Endpoint::Overrides | Endpoint::SetOverride => "/v1/overrides",
+            Endpoint::Expire => "/v1/overrides/expire",
+            Endpoint::History => "/v1/history",
+            Endpoint::Verify => "/v1/audit/verify",
+            Endpoint::Export => "/v1/audit/export",
+            Endpoint::Reload => "/v1/reload",
+            Endpoint::OpenApi => "/v1/openapi.json",
+            Endpoint::Metrics => "/metrics",
+            Endpoint::Health => "/healthz",
+            Endpoint::Ready => "/readyz",
+        }
+    }
+
+    /// Who may use it.
+    pub fn needs(self) -> Needs {
+        match self {
+            Endpoint::Status
+            | Endpoint::Explain
+            | Endpoint::Overrides
+            | Endpoint::History
+            | Endpoint::Verify
+            | Endpoint::Export => Needs::Role(Role::Viewer),
+            Endpoint::SetOverride | Endpoint::Expire => Needs::Identity,
+            Endpoint::Reload => Needs::Role(Role::Admin),
+            Endpoint::Metrics => Needs::OverTls(Role::Viewer),
+            Endpoint::OpenApi | Endpoint::Health | Endpoint::Ready => Needs::Nothing,
+        }
+    }
+
+    /// The word under which it is counted. Setting an override is counted under
+    /// the override's own word once that is known.
+    pub fn word(self) -> &'static str {
+        match self {
+            Endpoint::Status => "status",
+            Endpoint::Explain => "explain",
+            Endpoint::Overrides => "overrides",
+            Endpoint::SetOverride => "override",
+            Endpoint::Expire => "expire",
+            Endpoint::History => "history",
+            Endpoint::Verify => "audit_verify",
+            Endpoint::Export => "audit_export",
+            Endpoint::Reload => "reload",
+            Endpoint::OpenApi => "openapi",
+            Endpoint::Metrics => "metrics",
+            Endpoint::Health => "healthz",
+            Endpoint::Ready => "readyz",
+        }
+    }
+
+    /// Whether it changes something.
+    pub fn is_change(self) -> bool {
+        match self {
+            Endpoint::SetOverride | Endpoint::Expire | Endpoint::Reload => true,
+            Endpoint::Status
+            | Endpoint::Explain
+            | Endpoint::Overrides
+            | Endpoint::History
+            | Endpoint::Verify
+            | Endpoint::Export
+            | Endpoint::OpenApi
+            | Endpoint::Metrics
+            | Endpoint::Health
+            | Endpoint::Ready => false,
+        }
+    }
+
+    /// Whether it is answered however much else is going on: a probe that fails
+    /// under load would get the daemon restarted under load.
+    pub fn is_probe(self) -> bool {
+        matches!(self, Endpoint::Health | Endpoint::Ready)
+    }
+
+    /// Longest time until its answer begins.
+    pub fn time_limit(self) -> Duration {
+        if self == Endpoint::Verify { VERIFY_TIMEOUT } else { REQUEST_TIMEOUT }
+    }
+}

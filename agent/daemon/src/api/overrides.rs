@@ -1,0 +1,182 @@
+//! People's instructions: `/v1/overrides`, `/v1/overrides/expire`.
+//!
+//! **In:** bodies of requests, and who sent them.
+//! **Out:** what is in force now, and which effects could not be called back; or
+//! why nothing changed.
+//! **Not here:** whether it is allowed ([`evenkeel_core::request`]).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
+use evenkeel_core::api::{
+    ErrorAnswer, ExpireAnswer, ExpireRequest, OverrideAnswer, OverrideRequest, OverrideWord,
+};
+use evenkeel_core::documents::Identity;
+use evenkeel_core::overrides::{Override, OverrideState};
+use evenkeel_core::request::{Answer, Expirable, OverrideAsked, Request, Verb};
+use evenkeel_core::units::parse_duration;
+use tracing::{info, warn};
+
+use super::admission::{Shared, VerbWord};
+use super::answer::Failed;
+use super::body::{Nothing, Params, Sent};
+use crate::mailbox::Reply;
+
+/// Overrides in force or pending, oldest first.
+#[utoipa::path(
+    get, path = "/v1/overrides", operation_id = "overrides",
+    responses((status = 200, description = "The overrides", body = Vec<Override>)),
+)]
+pub(crate) async fn overrides(
+    State(shared): State<Arc<Shared>>,
+    Params(Nothing {}): Params<Nothing>,
+) -> Result<Json<Vec<Override>>, Failed> {
+    let asked = shared.state.mailbox.ask(|agent, now| {
+        let now = now.max(agent.state().latest_at());
+        let all = agent.state().overrides();
+        all.filter(|it| it.state(now) != OverrideState::Expired).cloned().collect()
+    });
+    asked.await.map(Json).map_err(Failed::unread)
+}
+
+/// Sets a freeze, hold, no-scale-down or pin. When this answers 200, it is in
+/// force and durable.
+#[utoipa::path(
+    post, path = "/v1/overrides", operation_id = "setOverride", request_body = OverrideRequest,
+    responses(
+        (status = 200, description = "Enforced", body = OverrideAnswer),
+        (status = 400, description = "The body is not such a request", body = ErrorAnswer),
+        (status = 401, description = "Not known", body = ErrorAnswer),
+        (status = 403, description = "Not allowed", body = ErrorAnswer),
+        (status = 404, description = "The scope covers no target", body = ErrorAnswer),
+        (status = 422, description = "A field is missing or cannot be as asked", body = ErrorAnswer),
+        (status = 503, description = "Nothing has changed; try again", body = ErrorAnswer),
+        (status = 504, description = "Whether it is in force is not known", body = ErrorAnswer),
+    ),
+)]
+pub(crate) async fn set_override(
+    State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
+    Params(Nothing {}): Params<Nothing>,
+    Sent(asked): Sent<OverrideRequest>,
+) -> Response {
+    let word = match asked.kind {
+        OverrideWord::Freeze => "freeze",
+        OverrideWord::Hold => "hold",
+        OverrideWord::NoScaleDown => "no_scale_down",
+        OverrideWord::Pin => "pin",
+    };
+    let answered = set(&shared, identity, asked).await;
+    (Extension(VerbWord(word)), answered.map(Json)).into_response()
+}
+
+async fn set(
+    shared: &Shared,
+    identity: Identity,
+    asked: OverrideRequest,
+) -> Result<OverrideAnswer, Failed> {
+    let verb = set_verb(asked)?;
+    let Reply { answer, still_running, withdrawn } = carry_out(shared, identity, verb).await?;
+    match answer? {
+        Answer::OverrideSet { accepted, n_targets } => {
+            info!(
+                verb = accepted.kind.word(),
+                override_id = %accepted.id,
+                scope = %accepted.scope,
+                actor = %accepted.actor,
+                ends_at = %accepted.ends_at,
+                "override set"
+            );
+            Ok(OverrideAnswer {
+                enforced: true,
+                accepted,
+                targets: n_targets,
+                effects_in_flight: still_running,
+                effects_withdrawn: withdrawn,
+            })
+        }
+        Answer::Expired { .. } => Err(Failed::internal("an override was asked for, not an end")),
+    }
+}
+
+fn set_verb(asked: OverrideRequest) -> Result<Verb, Failed> {
+    let OverrideRequest { kind, scope, duration, reason, capacity } = asked;
+    let kind = match (kind, capacity) {
+        (OverrideWord::Pin, capacity) => OverrideAsked::Pin { capacity },
+        (OverrideWord::Freeze | OverrideWord::Hold | OverrideWord::NoScaleDown, Some(_)) => {
+            let hint = "leave it out, or ask for a `pin`";
+            return Err(Failed::field("capacity", "only a pin has one", hint));
+        }
+        (OverrideWord::Freeze, None) => OverrideAsked::Freeze,
+        (OverrideWord::Hold, None) => OverrideAsked::Hold,
+        (OverrideWord::NoScaleDown, None) => OverrideAsked::NoScaleDown,
+    };
+    let duration = duration
+        .map(|it| parse_duration(&it))
+        .transpose()
+        .map_err(|why| Failed::field("for", why, "for example `4h`, at most `72h`"))?;
+    // No end and no reason are for the core to refuse, after it checked the role.
+    Ok(Verb::SetOverride { kind, scope, duration, reason: reason.unwrap_or_default() })
+}
+
+/// Ends overrides: one by its number, or all with exactly one scope.
+#[utoipa::path(
+    post, path = "/v1/overrides/expire", operation_id = "expire", request_body = ExpireRequest,
+    responses(
+        (status = 200, description = "Enforced", body = ExpireAnswer),
+        (status = 400, description = "The body is not such a request", body = ErrorAnswer),
+        (status = 401, description = "Not known", body = ErrorAnswer),
+        (status = 403, description = "Not allowed", body = ErrorAnswer),
+        (status = 404, description = "No such override is in force", body = ErrorAnswer),
+        (status = 422, description = "A field is missing or cannot be as asked", body = ErrorAnswer),
+        (status = 503, description = "Nothing has changed; try again", body = ErrorAnswer),
+        (status = 504, description = "Whether it took effect is not known", body = ErrorAnswer),
+    ),
+)]
+pub(crate) async fn expire(
+    State(shared): State<Arc<Shared>>,
+    Extension(identity): Extension<Identity>,
+    Params(Nothing {}): Params<Nothing>,
+    Sent(asked): Sent<ExpireRequest>,
+) -> Result<Json<ExpireAnswer>, Failed> {
+    let ExpireRequest { id, scope, reason } = asked;
+    let which = match (id, scope) {
+        (Some(id), None) => Expirable::One(id),
+        (None, Some(scope)) => Expirable::WithScope(scope),
+        (None, None) => {
+            return Err(Failed::field("id", "missing, and so is `scope`", "give one of the two"));
+        }
+        (Some(_), Some(_)) => {
+            return Err(Failed::field("scope", "given beside `id`", "give one of the two"));
+        }
+    };
+    let verb = Verb::Expire { which, reason };
+    match carry_out(&shared, identity, verb).await?.answer? {
+        Answer::Expired { ended } => {
+            for it in &ended {
+                info!(override_id = %it.id, scope = %it.scope, "override expired by a person");
+            }
+            Ok(Json(ExpireAnswer { enforced: true, expired: ended }))
+        }
+        Answer::OverrideSet { .. } => {
+            Err(Failed::internal("an end was asked for, not an override"))
+        }
+    }
+}
+
+async fn carry_out(shared: &Shared, identity: Identity, verb: Verb) -> Result<Reply, Failed> {
+    let word = verb.word();
+    let who = format!("{identity:?}");
+    let reply = shared.state.mailbox.request(Request { identity, verb }).await;
+    let reply = reply.map_err(Failed::unchanged)?;
+    if let Err(refusal) = &reply.answer {
+        let status = Failed::from(refusal.clone()).status;
+        if status == StatusCode::FORBIDDEN || status == StatusCode::UNAUTHORIZED {
+            warn!(verb = word, identity = who, why = %refusal, "request refused");
+        }
+    }
+    Ok(reply)
+}

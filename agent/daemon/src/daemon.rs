@@ -1,0 +1,341 @@
+//! Puts the parts together, starts them in order, and stops them in order.
+//!
+//! **In:** what differs between the daemon and the demo ([`Setting`]).
+//! **Out:** a running agent; its end, with the reason.
+//! **Not here:** what the parts do.
+//!
+//! ```text
+//!  Prometheus ─► Observer ─batches─► EventLoop ─effects─► Executor ─► providers
+//!  files ─► Watcher ─────inputs────►   │  ▲  ◄────reports────┘
+//!  people ─► API ─messages─► Mailbox ──┘  └── Journal (fsync before effects)
+//! ```
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use evenkeel_core::agent::{Agent, Input};
+use evenkeel_core::documents::Documents;
+use evenkeel_core::ids::Region;
+use evenkeel_providers::{ProviderSettings, Providers};
+use evenkeel_store::{SigningKey, Store};
+use jiff::SignedDuration;
+use tokio::sync::{Notify, mpsc, watch};
+use tracing::info;
+
+use crate::api::{self, ApiSettings, ApiState, Readiness, ReloadWanted};
+use crate::break_glass;
+use crate::clock::Clock;
+use crate::documents_files::{self, Watcher};
+use crate::event_loop::{EventLoop, Inlets, Narrator};
+use crate::executor::Executor;
+use crate::histories::Histories;
+use crate::journal::{Journal, JournalError};
+use crate::mailbox::Mailbox;
+use crate::metrics::Metrics;
+use crate::observer::{BATCHES_WAITING_MAX, Observer};
+use crate::source::MetricsSource;
+
+/// This daemon's version, for the journal and for `status`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Reports of effects and other inputs that may wait for the loop; whoever
+/// sends more waits.
+const INPUTS_WAITING_MAX: usize = 1_024;
+
+/// Requests to read the documents that may wait.
+const RELOADS_WAITING_MAX: usize = 4;
+
+/// Everything that differs between the daemon and the demo.
+pub(crate) struct Setting {
+    pub(crate) region: Region,
+    pub(crate) documents: Vec<PathBuf>,
+    pub(crate) store: PathBuf,
+    pub(crate) signing_key: PathBuf,
+    pub(crate) break_glass_file: PathBuf,
+    pub(crate) evaluation_period: SignedDuration,
+    pub(crate) retention: Option<SignedDuration>,
+    pub(crate) api: ApiSettings,
+    pub(crate) providers: ProviderSettings,
+    pub(crate) source: MetricsSource,
+    pub(crate) clock: Clock,
+    pub(crate) follows_wall_clock: bool,
+    pub(crate) narrator: Option<Narrator>,
+}
+
+/// The daemon could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The documents have faults and no others are in force.
+    #[error("the documents cannot be used:\n  {}", faults.join("\n  "))]
+    Documents { faults: Vec<String> },
+    /// The signing key cannot be used.
+    #[error("cannot use the signing key")]
+    Key(#[source] evenkeel_store::KeyError),
+    /// The store cannot be opened.
+    #[error("cannot open the journal")]
+    Open(#[source] evenkeel_store::StoreError),
+    /// The journal cannot be read or written.
+    #[error("the journal failed; the agent stops rather than act without a record")]
+    Journal(#[source] JournalError),
+    /// A provider's settings cannot be used.
+    #[error("cannot prepare the providers")]
+    Providers(#[source] evenkeel_providers::SettingsError),
+    /// The API cannot listen.
+    #[error("cannot serve the API")]
+    Api(#[source] api::ApiError),
+    /// The operating system refused a thread or a signal.
+    #[error("cannot start")]
+    Start(#[source] std::io::Error),
+    /// A bug.
+    #[error("the API ended without a reason; this is a bug")]
+    ApiLost,
+    /// A bug.
+    #[error("the agent's loop ended without a reason; this is a bug")]
+    LoopLost,
+}
+
+impl DaemonError {
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            DaemonError::Documents { .. } => {
+                Some("mend the files; `evenkeel check PATH…` shows each place".to_owned())
+            }
+            DaemonError::Key(error) => error.hint(),
+            DaemonError::Open(error) => error.hint(),
+            DaemonError::Journal(error) => error.hint(),
+            DaemonError::Api(error) => Some(error.hint().to_owned()),
+            DaemonError::Providers(_)
+            | DaemonError::Start(_)
+            | DaemonError::ApiLost
+            | DaemonError::LoopLost => None,
+        }
+    }
+}
+
+/// Runs until `stop` says so (or something fails), then stops in order: no new
+/// observations, no new requests, effects ended, a last checkpoint.
+pub(crate) async fn run(
+    setting: Setting,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), DaemonError> {
+    let clock = setting.clock.clone();
+    let documents = Arc::new(
+        documents_files::read(&setting.documents)
+            .map_err(|faults| DaemonError::Documents { faults })?,
+    );
+    // Before anything is recorded: a daemon that nobody can reach must not act.
+    let bound = api::bind(setting.api).await.map_err(DaemonError::Api)?;
+    let key = SigningKey::load_or_create(&setting.signing_key).map_err(DaemonError::Key)?;
+    let origin = format!("evenkeel/{}", setting.region);
+    let store =
+        Store::open(&setting.store, &origin, key, clock.now()).map_err(DaemonError::Open)?;
+    let mut journal = Journal::new(store, clock.now(), setting.retention);
+    let agent = Agent::new(journal.recover().map_err(DaemonError::Journal)?);
+
+    let read_clock = clock.clone();
+    let providers = Providers::new(&setting.providers, Arc::new(move || read_clock.now()))
+        .await
+        .map_err(DaemonError::Providers)?;
+    let providers = Arc::new(providers);
+    let metrics = Arc::new(Metrics::new(VERSION));
+    let (inputs, inputs_end) = mpsc::channel(INPUTS_WAITING_MAX);
+    let (batches, batches_end) = mpsc::channel(BATCHES_WAITING_MAX);
+    let (mailbox, messages) = Mailbox::new();
+    let (documents_sender, documents_end) = watch::channel(Arc::clone(&documents));
+    let (faults_sender, faults) = watch::channel(Vec::new());
+    let (reload, reload_end) = mpsc::channel(RELOADS_WAITING_MAX);
+    let (first_pass, first_pass_end) = watch::channel(false);
+    // Ends the loop; the API and the tasks end when the loop has.
+    let (ending, ending_end) = watch::channel(false);
+    let look_now = Arc::new(Notify::new());
+
+    let executor = Executor::new(
+        Arc::clone(&providers),
+        Some(setting.break_glass_file.clone()),
+        inputs.clone(),
+    );
+    let mut event_loop = EventLoop {
+        agent,
+        journal,
+        clock: clock.clone(),
+        executor,
+        runtime: tokio::runtime::Handle::current(),
+        metrics: Arc::clone(&metrics),
+        look_now: Arc::clone(&look_now),
+        narrator: setting.narrator,
+    };
+    // Before the first observation: who acts, what holds, and whether the glass is broken.
+    let glass = break_glass::read(&setting.break_glass_file).await;
+    let first_inputs = [
+        Input::Started { version: VERSION.to_owned() },
+        Input::DocumentsLoaded(Arc::clone(&documents)),
+        Input::BreakGlassRead(glass.clone()),
+    ];
+    for input in first_inputs {
+        event_loop.handle(input).map_err(DaemonError::Journal)?;
+    }
+    info!(
+        region = %setting.region, term = event_loop.agent.state().term().0,
+        targets = documents.targets().len(), version = VERSION, "evenkeeld started",
+    );
+    let inlets =
+        Inlets { messages, inputs: inputs_end, observations: batches_end, stop: ending_end };
+    let mut loop_ended = spawn_loop(event_loop, inlets)?;
+
+    let source = Arc::new(setting.source);
+    let histories = Histories::default();
+    tokio::spawn(backfill(
+        Arc::clone(&source),
+        clock.clone(),
+        documents_end.clone(),
+        histories.clone(),
+        ending.subscribe(),
+    ));
+    tokio::spawn(break_glass::watch(setting.break_glass_file, glass, inputs.clone()));
+    let watcher = Watcher {
+        paths: setting.documents,
+        inputs: inputs.clone(),
+        documents: documents_sender,
+        faults: faults_sender,
+        reload: reload_end,
+        metrics: Arc::clone(&metrics),
+    };
+    tokio::spawn(watcher.run());
+    let hangups = reload_on_hangup(reload.clone()).map_err(DaemonError::Start)?;
+    tokio::spawn(hangups);
+    let observer = Observer {
+        clock,
+        follows_wall_clock: setting.follows_wall_clock,
+        period: setting.evaluation_period,
+        documents: documents_end.clone(),
+        source,
+        providers,
+        histories,
+        batches,
+        look_now,
+        metrics: Arc::clone(&metrics),
+        first_pass,
+    };
+    let observing = tokio::spawn(observer.run());
+    let state = ApiState {
+        mailbox,
+        region: setting.region,
+        version: VERSION,
+        journal: setting.store,
+        documents: documents_end,
+        documents_faults: faults,
+        reload,
+        metrics,
+        readiness: readiness(first_pass_end),
+    };
+    let (api_stop, api_stop_end) = watch::channel(false);
+    let mut serving = tokio::spawn(bound.serve(state, api_stop_end));
+
+    let mut loop_result = None;
+    let reason = tokio::select! {
+        _ = stop.wait_for(|it| *it) => {
+            info!("stopping");
+            Ok(())
+        }
+        ended = &mut loop_ended => {
+            loop_result = Some(ended.unwrap_or(Err(DaemonError::LoopLost)));
+            Ok(())
+        }
+        // It ends by itself only through a bug.
+        _ = &mut serving => Err(DaemonError::ApiLost),
+    };
+    observing.abort();
+    ending.send_replace(true);
+    let stopped = match loop_result {
+        Some(result) => result,
+        None => loop_ended.await.unwrap_or(Err(DaemonError::LoopLost)),
+    };
+    api_stop.send_replace(true);
+    if !serving.is_finished() && tokio::time::timeout(API_STOP_TIMEOUT, &mut serving).await.is_err()
+    {
+        serving.abort();
+    }
+    reason.and(stopped)
+}
+
+/// How long requests under way may take once the loop has ended: they wait for
+/// answers that are there or never come.
+const API_STOP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Runs the loop on a thread and a small runtime of its own: it may wait for
+/// the disk without keeping anyone else waiting.
+fn spawn_loop(event_loop: EventLoop, inlets: Inlets) -> Result<LoopEnd, DaemonError> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(DaemonError::Start)?;
+    std::thread::Builder::new()
+        .name("agent".to_owned())
+        .spawn(move || {
+            let ended = runtime.block_on(event_loop.run(inlets)).map_err(DaemonError::Journal);
+            // Nobody may be listening during a failed start.
+            let _ = sender.send(ended);
+        })
+        .map_err(DaemonError::Start)?;
+    Ok(receiver)
+}
+
+type LoopEnd = tokio::sync::oneshot::Receiver<Result<(), DaemonError>>;
+
+/// Reads the past at the start, and again when the documents have changed.
+async fn backfill(
+    source: Arc<MetricsSource>,
+    clock: Clock,
+    mut documents: watch::Receiver<Arc<Documents>>,
+    histories: Histories,
+    mut ending: watch::Receiver<bool>,
+) {
+    loop {
+        let current = Arc::clone(&documents.borrow_and_update());
+        histories.retain(&current);
+        tokio::select! {
+            () = source.backfill(&clock, &current, &histories) => (),
+            _ = ending.wait_for(|it| *it) => return,
+        }
+        if documents.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// SIGHUP reads the documents again.
+fn reload_on_hangup(
+    reload: mpsc::Sender<ReloadWanted>,
+) -> std::io::Result<impl Future<Output = ()>> {
+    let mut hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    Ok(async move {
+        while hangups.recv().await.is_some() {
+            info!("SIGHUP: reading the documents");
+            // The watcher says in the log how it went; nobody waits for an answer.
+            let (reply, _) = tokio::sync::oneshot::channel();
+            if reload.send(ReloadWanted { reply }).await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// What `/readyz` answers: the store is open and the documents are in force
+/// before the API listens, so only the first pass can be missing.
+fn readiness(mut first_pass: watch::Receiver<bool>) -> watch::Receiver<Readiness> {
+    let with = |first_evaluation_done| Readiness {
+        store_open: true,
+        documents_loaded: true,
+        first_evaluation_done,
+    };
+    let (sender, receiver) = watch::channel(with(false));
+    tokio::spawn(async move {
+        if first_pass.wait_for(|it| *it).await.is_ok() {
+            sender.send_replace(with(true));
+        }
+        sender.closed().await;
+    });
+    receiver
+}

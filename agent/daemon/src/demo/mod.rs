@@ -1,0 +1,101 @@
+//! `evenkeeld --demo`: the whole daemon on a made-up region, sixty times as fast.
+//!
+//! **In:** nothing but a folder for temporary files.
+//! **Out:** a running daemon, decisions as they fall in the terminal, and the
+//! line that freezes it from another one. Afterwards nothing is left.
+//! **Not here:** the region (`evenkeel-sim`), the daemon ([`crate::daemon`]).
+
+pub(crate) mod narration;
+pub(crate) mod region_source;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use evenkeel_core::ids::Region as RegionName;
+use evenkeel_providers::ProviderSettings;
+use evenkeel_sim::Region;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+use crate::api::ApiSettings;
+use crate::clock::Clock;
+use crate::daemon::{self, DaemonError, Setting};
+use crate::source::MetricsSource;
+
+use narration::Narration;
+use region_source::RegionSource;
+
+/// How much faster than real time the demo's clock runs.
+const SCALE: f64 = 60.0;
+
+/// The seed of the demo's region: every demo shows the same two hours.
+const SEED: u64 = 1;
+
+/// A Monday morning, when load rises.
+const START: &str = "2026-03-02T06:30:00Z";
+
+/// Targets and policies of the demo's region.
+const DOCUMENTS: &str = include_str!("documents.yaml");
+
+/// The demo could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// No place for the journal and the socket.
+    #[error("cannot make a temporary folder for the demo")]
+    Folder(#[source] std::io::Error),
+    /// A built-in value is wrong. A bug.
+    #[error("the demo's own settings are wrong: {0}; this is a bug")]
+    BuiltIn(String),
+    /// The daemon itself.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+}
+
+/// Runs the demo until `stop` says so.
+///
+/// # Errors
+///
+/// [`DemoError`].
+pub async fn run(stop: watch::Receiver<bool>) -> Result<(), DemoError> {
+    let folder =
+        tempfile::Builder::new().prefix("evenkeel-demo-").tempdir().map_err(DemoError::Folder)?;
+    let path = |name: &str| folder.path().join(name);
+    let documents = path("documents.yaml");
+    std::fs::write(&documents, DOCUMENTS).map_err(DemoError::Folder)?;
+    let start: Timestamp =
+        START.parse().map_err(|error: jiff::Error| DemoError::BuiltIn(error.to_string()))?;
+    let region_name =
+        RegionName::new("demo").map_err(|error| DemoError::BuiltIn(error.to_string()))?;
+    let region = Arc::new(Mutex::new(Region::new(SEED, start)));
+    let clock = Clock::scaled(start, SCALE);
+    let narration = Narration::new(Arc::clone(&region), path("evenkeel.sock"), path("freeze"));
+    narration.greet();
+    let setting = Setting {
+        region: region_name,
+        documents: vec![documents],
+        store: path("evenkeel.db"),
+        signing_key: path("signing.key"),
+        break_glass_file: path("freeze"),
+        evaluation_period: SignedDuration::from_secs(15),
+        retention: None,
+        api: ApiSettings { socket: path("evenkeel.sock"), socket_group: None, tls: None },
+        providers: ProviderSettings {
+            simulated: Some(Arc::clone(&region)),
+            ..ProviderSettings::default()
+        },
+        source: MetricsSource::Region(RegionSource::new(region)),
+        clock,
+        follows_wall_clock: false,
+        narrator: Some(narration.narrator()),
+    };
+    let ended = daemon::run(setting, stop).await;
+    narration.farewell();
+    // The folder goes with its guard; said aloud when it cannot.
+    let left: PathBuf = folder.path().to_owned();
+    if let Err(error) = folder.close() {
+        // Standard error is a terminal here; nothing else can be told if it is gone.
+        let _ = writeln!(std::io::stderr(), "could not remove {}: {error}", left.display());
+    }
+    Ok(ended?)
+}

@@ -1,0 +1,89 @@
+//! The demo's region as a metrics source.
+//!
+//! **In:** a policy whose queries are names of the region's metrics.
+//! **Out:** readings, judged like Prometheus' are.
+//! **Not here:** PromQL; the demo's region is no Prometheus.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use evenkeel_core::documents::{Documents, ScalingPolicy, Signal, Target};
+use evenkeel_core::ids::TargetId;
+use evenkeel_core::quality::{Absence, Reading, SignalReading, judge_sample};
+use evenkeel_sim::Region;
+use jiff::{SignedDuration, Timestamp};
+
+/// Days of past load that the region makes up.
+const HISTORY_DAYS: u32 = 14;
+
+/// Reads the exporter of a region in this process.
+#[derive(Debug)]
+pub(crate) struct RegionSource {
+    region: Arc<Mutex<Region>>,
+}
+
+impl RegionSource {
+    /// A source on `region`.
+    pub(crate) fn new(region: Arc<Mutex<Region>>) -> RegionSource {
+        RegionSource { region }
+    }
+
+    /// What the signals of `policy` are at `now`.
+    pub(crate) fn observe(
+        &self,
+        now: Timestamp,
+        documents: &Documents,
+        policy: &ScalingPolicy,
+    ) -> BTreeMap<TargetId, Vec<SignalReading>> {
+        let mut region = self.region.lock().unwrap_or_else(PoisonError::into_inner);
+        region.advance(now);
+        documents
+            .targets_of(&policy.id)
+            .map(|target| {
+                let readings =
+                    policy.signals.iter().map(|it| read(&region, now, policy, target, it));
+                (target.id.clone(), readings.collect())
+            })
+            .collect()
+    }
+
+    /// Hands out two weeks of past load.
+    pub(crate) fn backfill(
+        &self,
+        documents: &Documents,
+        policy: &ScalingPolicy,
+        signal: &Signal,
+        sink: &mut (dyn FnMut(&TargetId, Timestamp, f64) + Send),
+    ) {
+        for target in documents.targets_of(&policy.id) {
+            let service = policy.label_value_of(target);
+            let points = {
+                let region = self.region.lock().unwrap_or_else(PoisonError::into_inner);
+                let has_it = region
+                    .services()
+                    .any(|it| it.name == service && it.load_metric() == signal.query);
+                if !has_it {
+                    continue;
+                }
+                region.history(service, HISTORY_DAYS, SignedDuration::from_mins(5))
+            };
+            for (at, value) in points {
+                sink(&target.id, at, value);
+            }
+        }
+    }
+}
+
+fn read(
+    region: &Region,
+    now: Timestamp,
+    policy: &ScalingPolicy,
+    target: &Target,
+    signal: &Signal,
+) -> SignalReading {
+    let reading = match region.metric(&signal.query, policy.label_value_of(target)) {
+        Some(value) => judge_sample(now, value, region.now(), signal.max_age, false),
+        None => Reading::Missing(Absence::NoSeries),
+    };
+    SignalReading { signal: signal.name.clone(), reading, usual_low: None }
+}

@@ -1,0 +1,518 @@
+//! What the daemon tells Prometheus about itself.
+//!
+//! **In:** plain numbers and words from the loop, the executor and the API.
+//! **Out:** the text of `GET /metrics` (OpenMetrics, which Prometheus reads).
+//! **Not here:** when anything is counted (whoever does it), serving the text
+//! ([`crate::api`]), metrics of the services that are scaled
+//! ([`crate::prometheus`]).
+//!
+//! Label values come from closed sets: a `&'static str` cannot be made from what
+//! a person or a provider sent. The one exception is `target_id`, which is
+//! bounded by [`TARGET_SERIES_MAX`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use evenkeel_core::effect::EffectOutcome;
+use evenkeel_core::explain::{Conclusion, Explanation};
+use evenkeel_core::ids::{TargetId, Term};
+use evenkeel_core::overrides::OverrideKind;
+use evenkeel_core::quality::Quality;
+use evenkeel_core::status::Mode;
+use evenkeel_core::units::Capacity;
+use jiff::Timestamp;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+/// With more targets than this, none has a series of its own.
+///
+/// Why 1,000: two series each are what a scrape every 15 s carries without
+/// notice; at 10,000 they would be most of a small Prometheus.
+pub const TARGET_SERIES_MAX: usize = 1_000;
+
+/// The content type of [`Metrics::text`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type OneLabel = [(&'static str, &'static str); 1];
+type TwoLabels = [(&'static str, &'static str); 2];
+type FloatGauge = Gauge<f64, AtomicU64>;
+
+/// All metrics of the daemon. Every method is cheap and may be called from any thread.
+pub struct Metrics {
+    registry: Registry,
+    evaluations: Family<OneLabel, Counter>,
+    evaluation_pass_seconds: Histogram,
+    effects: Family<TwoLabels, Counter>,
+    refusals: Family<OneLabel, Counter>,
+    requests: Family<TwoLabels, Counter>,
+    journal_append_seconds: Histogram,
+    journal_records: Gauge,
+    signals: Family<OneLabel, Gauge>,
+    targets: Family<OneLabel, Gauge>,
+    overrides: Family<OneLabel, Gauge>,
+    break_glass: Gauge,
+    documents_faults: Gauge,
+    prometheus_queries: Family<OneLabel, Counter>,
+    prometheus_query_seconds: Histogram,
+    last_pass_timestamp_seconds: FloatGauge,
+    term: Gauge,
+    capacities: Arc<TargetCapacities>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    /// All metrics at zero. `version` is the daemon's.
+    pub fn new(version: &'static str) -> Metrics {
+        let mut registry = Registry::with_prefix("evenkeel");
+        let metrics = Metrics {
+            evaluations: Family::default(),
+            evaluation_pass_seconds: histogram(),
+            effects: Family::default(),
+            refusals: Family::default(),
+            requests: Family::default(),
+            journal_append_seconds: histogram(),
+            journal_records: Gauge::default(),
+            signals: Family::default(),
+            targets: Family::default(),
+            overrides: Family::default(),
+            break_glass: Gauge::default(),
+            documents_faults: Gauge::default(),
+            prometheus_queries: Family::default(),
+            prometheus_query_seconds: histogram(),
+            last_pass_timestamp_seconds: FloatGauge::default(),
+            term: Gauge::default(),
+            capacities: Arc::default(),
+            registry: Registry::default(),
+        };
+        let m = &metrics;
+        registry.register("build", "The version that runs", Info::new([("version", version)]));
+        registry.register(
+            "evaluations",
+            "Evaluations of one target each, by conclusion",
+            m.evaluations.clone(),
+        );
+        registry.register(
+            "evaluation_pass_seconds",
+            "Time that one pass over the due targets took, in the core",
+            m.evaluation_pass_seconds.clone(),
+        );
+        registry.register("effects", "Effects that ended, by kind and outcome", m.effects.clone());
+        registry.register(
+            "refusals",
+            "Evaluations that the guard refused a change, by refusal",
+            m.refusals.clone(),
+        );
+        registry.register(
+            "requests",
+            "Requests to the HTTP API, by verb and kind of answer",
+            m.requests.clone(),
+        );
+        registry.register(
+            "journal_append_seconds",
+            "Time until a batch of records was durable",
+            m.journal_append_seconds.clone(),
+        );
+        registry.register(
+            "journal_records",
+            "Sequence number of the newest durable record",
+            m.journal_records.clone(),
+        );
+        registry.register("signals", "Signals at the last pass, by quality", m.signals.clone());
+        registry.register("targets", "Targets, by what rules them", m.targets.clone());
+        registry.register(
+            "overrides",
+            "Overrides in force or pending, by kind",
+            m.overrides.clone(),
+        );
+        registry.register("break_glass", "1 while break-glass is in force", m.break_glass.clone());
+        registry.register(
+            "documents_faults",
+            "Faults of the newest documents, while older ones stay in force",
+            m.documents_faults.clone(),
+        );
+        registry.register(
+            "prometheus_queries",
+            "Queries to Prometheus, by outcome",
+            m.prometheus_queries.clone(),
+        );
+        registry.register(
+            "prometheus_query_seconds",
+            "Time that one query to Prometheus took",
+            m.prometheus_query_seconds.clone(),
+        );
+        registry.register(
+            "last_pass_timestamp_seconds",
+            "When the last evaluation pass ended, in Unix time",
+            m.last_pass_timestamp_seconds.clone(),
+        );
+        registry.register("term", "The fencing term of this daemon", m.term.clone());
+        registry.register_collector(Box::new(Arc::clone(&m.capacities)));
+        // A series that exists from the start can be alerted on and rated.
+        for quality in ALL_QUALITIES {
+            m.signals.get_or_create(&[("quality", quality_word(quality))]).set(0);
+        }
+        for mode in ALL_MODES {
+            m.targets.get_or_create(&[("mode", mode_word(mode))]).set(0);
+        }
+        for kind in ALL_OVERRIDES {
+            m.overrides.get_or_create(&[("kind", kind)]).set(0);
+        }
+        for outcome in ALL_OUTCOMES {
+            m.effects.get_or_create(&effect_labels(outcome)).inc_by(0);
+        }
+        Metrics { registry, ..metrics }
+    }
+
+    /// The text of `GET /metrics`, of type [`CONTENT_TYPE`].
+    ///
+    /// # Errors
+    ///
+    /// Only when a metric cannot be written as text, which would be a bug.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut shown = String::new();
+        text::encode(&mut shown, &self.registry)?;
+        Ok(shown)
+    }
+
+    /// Counts one explanation: its conclusion, and its refusal if it is one.
+    pub fn count_explanation(&self, explanation: &Explanation) {
+        self.count_conclusion(match &explanation.conclusion {
+            Conclusion::Refused { refusal, .. } => {
+                self.refusals.get_or_create(&[("refusal", refusal.name())]).inc();
+                "refused"
+            }
+            Conclusion::Planned { .. }
+            | Conclusion::NoChange
+            | Conclusion::CapacityUnknown { .. }
+            | Conclusion::ReadBack { .. }
+            | Conclusion::ChangedOutside { .. } => explanation.conclusion.name(),
+        });
+    }
+
+    /// Counts one evaluation by its conclusion's name.
+    pub fn count_conclusion(&self, conclusion: &'static str) {
+        self.evaluations.get_or_create(&[("conclusion", conclusion)]).inc();
+    }
+
+    /// Counts one refusal of the guard by its name.
+    pub fn count_refusal(&self, refusal: &'static str) {
+        self.refusals.get_or_create(&[("refusal", refusal)]).inc();
+    }
+
+    /// One evaluation pass took `took` and ended at `now`.
+    pub fn observe_pass(&self, took: Duration, now: Timestamp) {
+        self.evaluation_pass_seconds.observe(took.as_secs_f64());
+        self.last_pass_timestamp_seconds.set(now.as_duration().as_secs_f64());
+    }
+
+    /// One effect ended.
+    pub fn count_effect(&self, outcome: EffectOutcome) {
+        self.effects.get_or_create(&effect_labels(outcome)).inc();
+    }
+
+    /// One request to the API was answered.
+    pub fn count_request(&self, verb: &'static str, answer: &'static str) {
+        self.requests.get_or_create(&[("verb", verb), ("answer", answer)]).inc();
+    }
+
+    /// One batch of records became durable after `took`; the newest is `last_seq`.
+    pub fn observe_append(&self, took: Duration, last_seq: u64) {
+        self.journal_append_seconds.observe(took.as_secs_f64());
+        self.set_last_record(last_seq);
+    }
+
+    /// The newest durable record, for the start, when nothing was appended yet.
+    pub fn set_last_record(&self, last_seq: u64) {
+        self.journal_records.set(as_gauge(last_seq));
+    }
+
+    /// The newest durable record; 0 before the first.
+    pub fn last_record(&self) -> u64 {
+        u64::try_from(self.journal_records.get()).unwrap_or(0)
+    }
+
+    /// How many signals had which quality at the last pass.
+    pub fn set_signals(&self, good: usize, suspect: usize, missing: usize) {
+        let counts =
+            [(Quality::Good, good), (Quality::Suspect, suspect), (Quality::Missing, missing)];
+        for (quality, count) in counts {
+            let labels = [("quality", quality_word(quality))];
+            self.signals.get_or_create(&labels).set(as_gauge(count));
+        }
+    }
+
+    /// How many targets are in which mode; a mode that is not there has none.
+    pub fn set_targets(&self, counts: &BTreeMap<Mode, usize>) {
+        for mode in ALL_MODES {
+            let count = counts.get(&mode).copied().unwrap_or(0);
+            self.targets.get_or_create(&[("mode", mode_word(mode))]).set(as_gauge(count));
+        }
+    }
+
+    /// The overrides that are in force or pending.
+    pub fn set_overrides(&self, kinds: impl IntoIterator<Item = OverrideKind>) {
+        let mut counts = BTreeMap::<&str, usize>::new();
+        for kind in kinds {
+            *counts.entry(override_word(kind)).or_default() += 1;
+        }
+        for kind in ALL_OVERRIDES {
+            let count = counts.get(kind).copied().unwrap_or(0);
+            self.overrides.get_or_create(&[("kind", kind)]).set(as_gauge(count));
+        }
+    }
+
+    /// Whether break-glass is in force.
+    pub fn set_break_glass(&self, engaged: bool) {
+        self.break_glass.set(i64::from(engaged));
+    }
+
+    /// How many faults keep the newest documents out of force.
+    pub fn set_documents_faults(&self, count: usize) {
+        self.documents_faults.set(as_gauge(count));
+    }
+
+    /// One query to Prometheus ended after `took`; `outcome` is for example `ok`.
+    pub fn observe_query(&self, outcome: &'static str, took: Duration) {
+        self.prometheus_queries.get_or_create(&[("outcome", outcome)]).inc();
+        self.prometheus_query_seconds.observe(took.as_secs_f64());
+    }
+
+    /// The term that this daemon acts under.
+    pub fn set_term(&self, term: Term) {
+        self.term.set(as_gauge(term.0));
+    }
+
+    /// Capacity of each target, replacing all that was said before. Beyond
+    /// [`TARGET_SERIES_MAX`] targets nothing is exposed.
+    pub fn set_capacities(&self, capacities: Vec<TargetCapacity>) {
+        let kept = if TARGET_SERIES_MAX < capacities.len() { Vec::new() } else { capacities };
+        *self.capacities.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    }
+}
+
+/// What one target has and should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetCapacity {
+    /// Which target.
+    pub target: TargetId,
+    /// What the provider says there is; `None` while unknown.
+    pub current: Option<Capacity>,
+    /// What the agent would like; `None` before the first evaluation.
+    pub desired: Option<Capacity>,
+}
+
+#[derive(Debug, Default)]
+struct TargetCapacities(Mutex<Vec<TargetCapacity>>);
+
+impl Collector for TargetCapacities {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        // Copied, so that a slow scrape does not hold the loop up.
+        let capacities = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let families: [(&str, &str, fn(&TargetCapacity) -> Option<Capacity>); 2] = [
+            (
+                "target_current_capacity",
+                "Capacity that the provider says a target has; only with up to 1000 targets",
+                |it| it.current,
+            ),
+            (
+                "target_desired_capacity",
+                "Capacity that the agent would like a target to have; only with up to 1000 targets",
+                |it| it.desired,
+            ),
+        ];
+        for (name, help, of) in families {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for it in &capacities {
+                if let Some(capacity) = of(it) {
+                    let labels = [("target_id", it.target.as_str())];
+                    family.encode_family(&labels)?.encode_gauge(&i64::from(capacity.0))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Buckets from 1 ms to 16 s. Why: passes and appends are milliseconds, their
+/// limits are 1 s, and what takes longer than 16 s is only ever "far too long".
+fn histogram() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 15))
+}
+
+fn as_gauge(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
+
+const ALL_QUALITIES: [Quality; 3] = [Quality::Good, Quality::Suspect, Quality::Missing];
+
+fn quality_word(quality: Quality) -> &'static str {
+    match quality {
+        Quality::Good => "good",
+        Quality::Suspect => "suspect",
+        Quality::Missing => "missing",
+    }
+}
+
+const ALL_MODES: [Mode; 12] = [
+    Mode::BreakGlass,
+    Mode::Protected,
+    Mode::Freeze,
+    Mode::FreezeWindow,
+    Mode::Hold,
+    Mode::NoScaleDown,
+    Mode::Pin,
+    Mode::Unmanaged,
+    Mode::Observe,
+    Mode::Suggest,
+    Mode::Approve,
+    Mode::Auto,
+];
+
+fn mode_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::BreakGlass => "break_glass",
+        Mode::Protected => "protected",
+        Mode::Freeze => "freeze",
+        Mode::FreezeWindow => "freeze_window",
+        Mode::Hold => "hold",
+        Mode::NoScaleDown => "no_scale_down",
+        Mode::Pin => "pin",
+        Mode::Unmanaged => "unmanaged",
+        Mode::Observe => "observe",
+        Mode::Suggest => "suggest",
+        Mode::Approve => "approve",
+        Mode::Auto => "auto",
+    }
+}
+
+const ALL_OVERRIDES: [&str; 4] = ["freeze", "hold", "no_scale_down", "pin"];
+
+fn override_word(kind: OverrideKind) -> &'static str {
+    match kind {
+        OverrideKind::Freeze => "freeze",
+        OverrideKind::Hold => "hold",
+        OverrideKind::NoScaleDown => "no_scale_down",
+        OverrideKind::Pin { .. } => "pin",
+    }
+}
+
+const ALL_OUTCOMES: [EffectOutcome; 3] =
+    [EffectOutcome::Done, EffectOutcome::Rejected, EffectOutcome::Unknown];
+
+fn effect_labels(outcome: EffectOutcome) -> TwoLabels {
+    let outcome = match outcome {
+        EffectOutcome::Done => "done",
+        EffectOutcome::Rejected => "rejected",
+        EffectOutcome::Unknown => "unknown",
+    };
+    [("kind", "set_capacity"), ("outcome", outcome)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[track_caller]
+    fn lines(metrics: &Metrics, with: &str) -> String {
+        let text = metrics.text().unwrap();
+        text.lines().filter(|it| it.contains(with)).map(|it| format!("{it}\n")).collect()
+    }
+
+    fn capacity_of(name: &str, current: Option<u32>) -> TargetCapacity {
+        TargetCapacity {
+            target: TargetId::new(name).unwrap(),
+            current: current.map(Capacity),
+            desired: Some(Capacity(7)),
+        }
+    }
+
+    #[test]
+    fn every_metric_has_help_a_type_and_the_name_that_alerts_use() {
+        let metrics = Metrics::new("1.2.3");
+        expect![[r#"
+            # TYPE evenkeel_build info
+            # TYPE evenkeel_evaluations counter
+            # TYPE evenkeel_evaluation_pass_seconds histogram
+            # TYPE evenkeel_effects counter
+            # TYPE evenkeel_refusals counter
+            # TYPE evenkeel_requests counter
+            # TYPE evenkeel_journal_append_seconds histogram
+            # TYPE evenkeel_journal_records gauge
+            # TYPE evenkeel_signals gauge
+            # TYPE evenkeel_targets gauge
+            # TYPE evenkeel_overrides gauge
+            # TYPE evenkeel_break_glass gauge
+            # TYPE evenkeel_documents_faults gauge
+            # TYPE evenkeel_prometheus_queries counter
+            # TYPE evenkeel_prometheus_query_seconds histogram
+            # TYPE evenkeel_last_pass_timestamp_seconds gauge
+            # TYPE evenkeel_term gauge
+            # TYPE evenkeel_target_current_capacity gauge
+            # TYPE evenkeel_target_desired_capacity gauge
+        "#]]
+        .assert_eq(&lines(&metrics, "# TYPE"));
+        expect![[r#"
+            evenkeel_build_info{version="1.2.3"} 1
+        "#]]
+        .assert_eq(&lines(&metrics, "1.2.3"));
+    }
+
+    #[test]
+    fn closed_sets_start_at_zero_and_count() {
+        let metrics = Metrics::new("1.2.3");
+        metrics.count_effect(EffectOutcome::Unknown);
+        metrics.set_overrides([OverrideKind::Pin { capacity: Capacity(3) }, OverrideKind::Freeze]);
+        metrics.set_signals(5, 1, 0);
+        metrics.set_last_record(41);
+        assert_eq!(metrics.last_record(), 41);
+        let mut shown: Vec<String> =
+            ["evenkeel_effects_", "evenkeel_overrides{", "evenkeel_signals{"]
+                .iter()
+                .flat_map(|it| lines(&metrics, it).lines().map(str::to_owned).collect::<Vec<_>>())
+                .collect();
+        shown.sort();
+        expect![[r#"
+            evenkeel_effects_total{kind="set_capacity",outcome="done"} 0
+            evenkeel_effects_total{kind="set_capacity",outcome="rejected"} 0
+            evenkeel_effects_total{kind="set_capacity",outcome="unknown"} 1
+            evenkeel_overrides{kind="freeze"} 1
+            evenkeel_overrides{kind="hold"} 0
+            evenkeel_overrides{kind="no_scale_down"} 0
+            evenkeel_overrides{kind="pin"} 1
+            evenkeel_signals{quality="good"} 5
+            evenkeel_signals{quality="missing"} 0
+            evenkeel_signals{quality="suspect"} 1"#]]
+        .assert_eq(&shown.join("\n"));
+    }
+
+    #[test]
+    fn targets_have_series_only_while_they_are_few() {
+        let metrics = Metrics::new("1.2.3");
+        metrics.set_capacities(vec![capacity_of("cart", Some(4)), capacity_of("search", None)]);
+        expect![[r#"
+            evenkeel_target_current_capacity{target_id="cart"} 4
+            evenkeel_target_desired_capacity{target_id="cart"} 7
+            evenkeel_target_desired_capacity{target_id="search"} 7
+        "#]]
+        .assert_eq(&lines(&metrics, "target_id="));
+        let many = (0..=TARGET_SERIES_MAX).map(|it| capacity_of(&format!("t-{it}"), Some(1)));
+        metrics.set_capacities(many.collect());
+        assert_eq!(lines(&metrics, "target_id="), "");
+    }
+}

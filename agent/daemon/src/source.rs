@@ -1,0 +1,91 @@
+//! Where signals come from: Prometheus, or the demo's region.
+//!
+//! **In:** documents and a policy.
+//! **Out:** one reading per signal and target of the policy, and the past.
+//! **Not here:** how Prometheus is asked ([`crate::prometheus`]), how the region
+//! behaves (`evenkeel-sim`).
+
+use std::collections::BTreeMap;
+
+use evenkeel_core::documents::{Documents, ScalingPolicy};
+use evenkeel_core::ids::TargetId;
+use evenkeel_core::quality::SignalReading;
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::histories::Histories;
+use crate::metrics::Metrics;
+use crate::prometheus::PrometheusSource;
+
+/// A closed set: what speaks PromQL is reached as a Prometheus.
+#[derive(Debug)]
+pub(crate) enum MetricsSource {
+    /// A real one.
+    Prometheus(Box<PrometheusSource>),
+    /// The demo's.
+    #[cfg(feature = "demo")]
+    Region(crate::demo::region_source::RegionSource),
+}
+
+impl MetricsSource {
+    /// What the signals of `policy` are now, for each of its targets.
+    pub(crate) async fn observe(
+        &self,
+        clock: &Clock,
+        documents: &Documents,
+        policy: &ScalingPolicy,
+        metrics: &Metrics,
+    ) -> BTreeMap<TargetId, Vec<SignalReading>> {
+        match self {
+            MetricsSource::Prometheus(source) => {
+                let observed = source.observe(|| clock.now(), documents, policy).await;
+                for query in &observed.queries {
+                    let outcome = if query.error.is_none() { "answered" } else { "failed" };
+                    metrics.observe_query(outcome, query.duration);
+                    if let Some(error) = &query.error {
+                        warn!(policy = %policy.id, signal = %query.signal, %error, "no answer");
+                    }
+                }
+                observed.readings
+            }
+            #[cfg(feature = "demo")]
+            MetricsSource::Region(source) => source.observe(clock.now(), documents, policy),
+        }
+    }
+
+    /// Fills `histories` with what was before the start. Takes as long as it
+    /// takes; the agent is at work meanwhile.
+    pub(crate) async fn backfill(
+        &self,
+        clock: &Clock,
+        documents: &Documents,
+        histories: &Histories,
+    ) {
+        for policy in documents.policies() {
+            for signal in &policy.signals {
+                let mut sink = |target: &TargetId, at, value| {
+                    histories.backfill(clock.now(), target, &signal.name, at, value);
+                };
+                match self {
+                    MetricsSource::Prometheus(source) => {
+                        let report = source
+                            .backfill(|| clock.now(), documents, policy, signal, &mut sink)
+                            .await;
+                        let (points, gaps) = (report.n_points, report.gaps.len());
+                        info!(policy = %policy.id, signal = %signal.name, points, gaps, "history read");
+                        for gap in &report.gaps {
+                            warn!(
+                                policy = %policy.id, signal = %signal.name, from = %gap.from, to = %gap.to,
+                                error = %gap.error, "a part of the history cannot be read",
+                            );
+                        }
+                    }
+                    #[cfg(feature = "demo")]
+                    MetricsSource::Region(source) => {
+                        source.backfill(documents, policy, signal, &mut sink);
+                    }
+                }
+            }
+        }
+    }
+}

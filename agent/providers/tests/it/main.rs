@@ -1,0 +1,19 @@
+//! Tests of the platforms from outside, in one binary.
+//!
+//! In: requests, servers and proxies.
+//! Out: how each request ends.
+//! Not here: tables of codes and statuses (beside the code).
+
+#[cfg(test)]
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+#[cfg(feature = "webhook")]
+mod platform;
+#[cfg(test)]
+mod routing;
+#[cfg(test)]
+#[cfg(feature = "webhook")]
+mod webhook;
