@@ -52,8 +52,16 @@ lint-yaml: build ## Checks the ready-made documents with `evenkeel check`
 build: need-cargo ## Builds all binaries and tests
 	cargo build $(CARGO_FLAGS) --workspace --bins --tests
 
+# Needs promtool, which comes with Prometheus; so it is part of `test`, not of `check`.
+.PHONY: lint-alerts
+lint-alerts: test-parts ## Checks and tests the alerts, and that each has its runbook
+	cd iac/alerts && promtool check rules evenkeel.rules.yaml && promtool test rules evenkeel.rules.test.yaml
+	@diff <(sed -n 's/^ *- alert: //p' iac/alerts/evenkeel.rules.yaml | sort) \
+	    <(ls runbooks/alerts | sed 's/\.md$$//' | grep -v '^README$$' | sort) || { \
+	    echo 'alerts (<) and pages in runbooks/alerts/ (>) differ' >&2; exit 1; }
+
 .PHONY: test
-test: need-cargo test-parts build ## Installs what the tests need, builds, and runs everything
+test: need-cargo test-parts lint-alerts build ## Installs what the tests need, builds, and runs everything
 	cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: test-fast
@@ -91,7 +99,7 @@ bench: need-cargo ## Speed and memory, with the machine they were measured on
 	$$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), \
 	$$(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
 	cargo bench $(CARGO_FLAGS) -p evenkeel-store
-	cargo bench $(CARGO_FLAGS) -p evenkeel-daemon
+	cargo bench $(CARGO_FLAGS) -p evenkeel-daemon --no-default-features --features demo
 
 .PHONY: deny
 deny: need-cargo ## Licences, sources and duplicates of all dependencies

@@ -42,8 +42,9 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every verb")]
 pub(crate) struct Common {
-    /// Text for people or JSON for programs
+    /// `text` for people or `json` for programs
     #[arg(long, short, global = true, value_enum, default_value_t = Output::Text, value_name = "FORM")]
+    #[arg(hide_possible_values = true)]
     pub(crate) output: Output,
     /// Unix socket of the agent [default: /run/evenkeel/evenkeel.sock]
     #[arg(long, global = true, value_name = "PATH", conflicts_with = "url")]

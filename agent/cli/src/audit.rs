@@ -53,9 +53,12 @@ pub(crate) struct VerifyReport {
     /// Note files beside the journal that hold.
     #[serde(default)]
     pub(crate) exported_notes: u64,
-    /// The newest checkpoint that holds.
+    /// When the newest checkpoint that holds was signed.
     #[serde(default)]
-    pub(crate) last_checkpoint: Option<CheckpointReport>,
+    pub(crate) last_checkpoint_at: Option<Timestamp>,
+    /// How many records it covers.
+    #[serde(default)]
+    pub(crate) last_checkpoint_size: Option<u64>,
     /// Records after it: chained, not signed yet.
     #[serde(default)]
     pub(crate) records_after_last_checkpoint: u64,
@@ -80,15 +83,6 @@ pub(crate) struct FaultReport {
     pub(crate) seq: Option<u64>,
     /// What is wrong.
     pub(crate) what: String,
-}
-
-/// A signed statement on how many records there were when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CheckpointReport {
-    /// When.
-    pub(crate) at: Timestamp,
-    /// How many.
-    pub(crate) size: u64,
 }
 
 impl From<Verification> for VerifyReport {
@@ -123,8 +117,8 @@ impl From<Verification> for VerifyReport {
             faults_unlisted,
             origin,
             exported_notes,
-            last_checkpoint: last_checkpoint
-                .map(|it| CheckpointReport { at: it.at, size: it.size }),
+            last_checkpoint_at: last_checkpoint.map(|it| it.at),
+            last_checkpoint_size: last_checkpoint.map(|it| it.size),
             records_after_last_checkpoint,
             pruned_before,
             verifier_key,

@@ -58,10 +58,8 @@ fn text(report: &VerifyReport, terminal: &Terminal) -> String {
         let n = u64::try_from(report.faults.len()).unwrap_or(u64::MAX);
         let n = n.saturating_add(report.faults_unlisted);
         lines.push(format!("{word}: {} in {records}", plural(n, "fault")));
-        lines.extend(report.faults.iter().map(|it| match it.seq {
-            Some(seq) => format!("  record {seq}: {}", visible(&it.what)),
-            None => format!("  {}", visible(&it.what)),
-        }));
+        // What is wrong names the record, where there is one.
+        lines.extend(report.faults.iter().map(|it| format!("  {}", visible(&it.what))));
         if 0 < report.faults_unlisted {
             lines.push(format!("  … and {} more", report.faults_unlisted));
         }
@@ -77,14 +75,17 @@ fn text(report: &VerifyReport, terminal: &Terminal) -> String {
         0 => String::new(),
         n => format!(", {} beside the file", plural(n, "note")),
     };
-    let newest = report.last_checkpoint.as_ref().map_or_else(String::new, |it| {
-        let signed = format!("; the newest of {} covers {}", times::full(it.at), it.size);
-        match report.records_after_last_checkpoint {
-            0 => signed,
-            n => format!("{signed}, {n} after it are chained but not signed yet"),
+    let newest = match (report.last_checkpoint_at, report.last_checkpoint_size) {
+        (Some(at), Some(size)) => {
+            let signed = format!("; the newest, of {}, covers {size}", times::full(at));
+            match report.records_after_last_checkpoint {
+                0 => signed,
+                n => format!("{signed}; {n} after it are chained but not signed yet"),
+            }
         }
-    });
-    line("signed", &format!("{}{newest}{notes}", plural(report.checkpoints, "checkpoint")));
+        _ => String::new(),
+    };
+    line("signed", &format!("{}{notes}{newest}", plural(report.checkpoints, "checkpoint")));
     if let Some(before) = report.pruned_before {
         line("removed", &format!("records before {before}, by retention, with a signed note"));
     }

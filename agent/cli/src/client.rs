@@ -43,6 +43,7 @@ pub(crate) struct Client {
     base: Url,
     /// For messages.
     at: String,
+    is_socket: bool,
     token: Option<Token>,
 }
 
@@ -54,6 +55,9 @@ pub(crate) struct Answer<T> {
     /// The JSON it was, with fields that this version may not know.
     pub(crate) json: String,
 }
+
+/// What takes the pieces of a stream, until it breaks.
+pub(crate) type Take<'a> = dyn FnMut(&[u8]) -> Result<ControlFlow<()>, Failure> + 'a;
 
 /// What is lost when no answer comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,31 +92,38 @@ impl Client {
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_PATIENCE.min(patience))
             .timeout(patience);
-        let (builder, base, at, token) = match Connection::find(common, terminal)? {
+        let (builder, base, at, is_socket, token) = match Connection::find(common, terminal)? {
             Connection::Socket(path) => {
                 let at = path.display().to_string();
                 // No certificates are needed, nor looked for: a bare container has none.
                 let builder = builder.unix_socket(path).tls_certs_only([]).no_proxy();
-                (builder, "http://localhost".to_owned(), at, None)
+                (builder, "http://localhost".to_owned(), at, true, None)
             }
             Connection::Url { url, token, ca } => {
                 let at = url.origin().ascii_serialization();
                 let failed = |source| Failure::Client { at: at.clone(), source };
                 let builder = match ca {
-                    Some(pem) => {
+                    Some((path, pem)) => {
                         let trusted = Certificate::from_pem_bundle(&pem).map_err(failed)?;
+                        if trusted.is_empty() {
+                            return Err(Failure::Content {
+                                path,
+                                expected: "a PEM file of certificates",
+                                hint: "it must have a part `-----BEGIN CERTIFICATE-----`",
+                            });
+                        }
                         builder.tls_certs_only(trusted)
                     }
                     None if url.scheme() == "http" => builder.tls_certs_only([]).no_proxy(),
                     None => builder,
                 };
-                (builder, url.to_string(), at, token)
+                (builder, url.to_string(), at, false, token)
             }
         };
         let http = builder.build().map_err(|source| Failure::Client { at: at.clone(), source })?;
         let base =
             Url::parse(&base).map_err(|_| Failure::Url { url: base, why: "it does not parse" })?;
-        Ok(Client { http, base, at, token })
+        Ok(Client { http, base, at, is_socket, token })
     }
 
     /// GETs `/v1/` and `path`.
@@ -160,7 +171,7 @@ impl Client {
         &self,
         path: &[&str],
         query: &[(&str, String)],
-        take: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>, Failure>,
+        take: &mut Take<'_>,
     ) -> Result<(), Failure> {
         let mut response = self.send(self.http.get(self.url(path, query)), Stake::Nothing)?;
         let mut piece = vec![0; PIECE_BYTES];
@@ -210,8 +221,8 @@ impl Client {
         let response = request.send().map_err(|error| {
             let error = error.without_url();
             if error.is_connect() {
-                let is_socket = self.token.is_none() && !self.at.contains("://");
-                Failure::Unreachable { at: self.at.clone(), is_socket, source: error }
+                let (at, is_socket) = (self.at.clone(), self.is_socket);
+                Failure::Unreachable { at, is_socket, source: error }
             } else {
                 self.silent(stake, error)
             }

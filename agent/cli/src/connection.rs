@@ -39,8 +39,8 @@ pub(crate) enum Connection {
         url: Url,
         /// `None` only to loopback.
         token: Option<Token>,
-        /// PEM text of the only certificates to trust.
-        ca: Option<Vec<u8>>,
+        /// The file of the only certificates to trust, and its PEM text.
+        ca: Option<(PathBuf, Vec<u8>)>,
     },
 }
 
@@ -144,8 +144,11 @@ fn find(
             why: "over http:// everybody on the way could read the token",
         });
     }
-    let ca = common.ca_file.as_deref().map(|it| read(it, "certificates", CA_BYTES_MAX));
-    Ok(Connection::Url { url, token, ca: ca.transpose()? })
+    let ca = match &common.ca_file {
+        Some(path) => Some((path.clone(), read(path, "certificates", CA_BYTES_MAX)?)),
+        None => None,
+    };
+    Ok(Connection::Url { url, token, ca })
 }
 
 /// The packaged daemon's socket; that of a daemon of one's own where only that exists.
@@ -237,8 +240,10 @@ mod tests {
     use clap::Parser as _;
     use expect_test::expect;
 
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
     /// What comes of these options under these variables.
-    fn found(options: &[&str], variables: &[(&str, &str)]) -> String {
+    fn found(options: &[&str], variables: Variables<'_>) -> String {
         let line = ["evenkeel", "status"].iter().chain(options);
         let common = crate::args::Arguments::try_parse_from(line).unwrap().common;
         let read = |name: &str| {
@@ -265,7 +270,7 @@ mod tests {
         std::fs::create_dir(&own).unwrap();
         std::fs::write(own.join("evenkeel.sock"), "").unwrap();
         let runtime = directory.path().to_str().unwrap();
-        let cases: &[(&[&str], &[(&str, &str)])] = &[
+        let cases: &[(&[&str], Variables<'_>)] = &[
             (&[], &[]),
             (&[], &[("XDG_RUNTIME_DIR", runtime)]),
             (&[], &[("EVENKEEL_SOCKET", "/a")]),

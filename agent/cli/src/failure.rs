@@ -112,8 +112,9 @@ pub(crate) enum Failure {
     /// The operating system gave no random bytes.
     #[error("no random bytes for a new token")]
     Entropy(#[source] getrandom::Error),
-    /// An answer cannot be written as JSON; cannot happen for our own types.
-    #[error("cannot write the answer as JSON")]
+    /// A record lacks a field that every record has, or something of our own
+    /// cannot be written as JSON, which does not happen.
+    #[error("an answer is not the JSON that it should be")]
     Json(#[source] serde_json::Error),
     /// Stdout cannot be written, for another reason than a closed pipe.
     #[error("cannot write to stdout")]
@@ -172,6 +173,11 @@ impl Failure {
             Failure::Refused { answer } | Failure::Failed { answer, .. } => {
                 return Some(answer.hint.clone()).filter(|it| !it.is_empty());
             }
+            Failure::Store(StoreError::Io { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                "check the path; the journal's file is named in the agent's configuration"
+            }
             Failure::Store(error) => return error.hint(),
             Failure::Key(error) => return error.hint(),
             Failure::Unreachable { is_socket: true, source, .. } if is_denied(source) => {
@@ -209,6 +215,36 @@ impl Failure {
             }
         };
         Some(hint.to_owned())
+    }
+
+    /// What is below it, outermost first. Of a failed connection only the
+    /// innermost: what stands between says no more than that there was one.
+    pub(crate) fn causes(&self) -> Vec<String> {
+        let mut causes: Vec<String> = Vec::new();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        match self {
+            Failure::Unreachable { .. } | Failure::NoAnswer { .. } | Failure::Unknown { .. } => {
+                causes.split_off(causes.len().saturating_sub(1))
+            }
+            Failure::Refused { .. }
+            | Failure::Failed { .. }
+            | Failure::Foreign { .. }
+            | Failure::Client { .. }
+            | Failure::Url { .. }
+            | Failure::Usage(_)
+            | Failure::File { .. }
+            | Failure::Content { .. }
+            | Failure::Token { .. }
+            | Failure::Store(_)
+            | Failure::Key(_)
+            | Failure::Entropy(_)
+            | Failure::Json(_)
+            | Failure::Stdout(_) => causes,
+        }
     }
 
     /// How to freeze everything without the agent's API, where that is needed.

@@ -17,6 +17,7 @@ mod connection;
 mod explain;
 mod failure;
 mod history;
+mod journal_line;
 mod overrides;
 mod record_line;
 mod sources;

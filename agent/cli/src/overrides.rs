@@ -12,7 +12,6 @@ use evenkeel_core::status::InFlightEffect;
 use crate::args::{Common, Expirable, ExpireArgs, Output};
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
-use crate::status::effects_table;
 use crate::table::count;
 use crate::terminal::{Mark, Stream, Terminal, visible};
 use crate::times;
@@ -64,7 +63,7 @@ pub(crate) fn expire(
                 .value
                 .expired
                 .iter()
-                .map(|it| format!("{enforced}: expired {}", override_shown(it)))
+                .map(|it| format!("{enforced}: expired {}", expired_shown(it)))
                 .collect();
             terminal.data(&lines.join("\n"))?;
         }
@@ -78,20 +77,23 @@ fn set_shown(answer: &OverrideAnswer, terminal: &Terminal) -> String {
     let enforced = terminal.mark(Stream::Out, Mark::Good, "enforced");
     let mut text =
         format!("{enforced}: {}\n  on {}", override_shown(accepted), count(*targets, "target"));
-    let list = |effects: &[InFlightEffect]| {
-        effects_table(&effects.iter().collect::<Vec<_>>()).replace('\n', "\n    ")
-    };
     if effects_in_flight.is_empty() {
         text.push_str("; no effect is in flight");
-    } else {
-        text.push_str("\n  started before and cannot be called back:\n    ");
-        text.push_str(&list(effects_in_flight));
     }
-    if !effects_withdrawn.is_empty() {
-        text.push_str("\n  withdrawn before they started:\n    ");
-        text.push_str(&list(effects_withdrawn));
+    for it in effects_in_flight {
+        text.push_str(&format!("\n  started before, cannot be called back: {}", effect_shown(it)));
+    }
+    for it in effects_withdrawn {
+        text.push_str(&format!("\n  withdrawn before it started: {}", effect_shown(it)));
     }
     text
+}
+
+/// `ef-12 on checkout-api 12 -> 18, since 2026-11-20 03:40:00 UTC`.
+fn effect_shown(it: &InFlightEffect) -> String {
+    let unknown = if it.is_unknown { "; its outcome is unknown and being read back" } else { "" };
+    let since = times::full(it.since);
+    format!("{} on {} {} -> {}, since {since}{unknown}", it.id, it.target, it.from, it.to)
 }
 
 /// `freeze ov-3 on checkout-api until 03:40 UTC (in 4h) by ana: database failover`.
@@ -109,4 +111,9 @@ fn override_shown(it: &Override) -> String {
         it.actor,
         visible(&it.reason),
     )
+}
+
+/// `ov-3: freeze on checkout-api by ana: database failover`.
+fn expired_shown(it: &Override) -> String {
+    format!("{}: {} on {} by {}: {}", it.id, it.kind, it.scope, it.actor, visible(&it.reason))
 }

@@ -5,24 +5,24 @@
 //! the JSON it is.
 //! **Not here:** when, and on which target: those have their own columns.
 
-use evenkeel_core::api::HistoryRecord;
 use evenkeel_core::record::{EndCause, Record};
 use serde::Deserialize as _;
+use serde_json::Value;
 
 use crate::times;
 
 /// Longest line for a record that this version does not know, in characters.
 const UNKNOWN_CHARS_MAX: usize = 160;
 
-/// What `record` says.
-pub(crate) fn record_line(record: &HistoryRecord) -> String {
+/// What a record of `kind` says.
+pub(crate) fn record_line(kind: &str, record: &Value) -> String {
     // A snapshot can have megabytes, and says nothing that the records before do not.
-    if record.kind == Record::SNAPSHOT {
+    if kind == Record::SNAPSHOT {
         return "the whole state, so that older records can be removed".to_owned();
     }
-    match Record::deserialize(&record.record) {
+    match Record::deserialize(record) {
         Ok(known) => known_line(&known),
-        Err(_) => record.record.to_string().chars().take(UNKNOWN_CHARS_MAX).collect(),
+        Err(_) => record.to_string().chars().take(UNKNOWN_CHARS_MAX).collect(),
     }
 }
 

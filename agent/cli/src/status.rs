@@ -117,7 +117,7 @@ fn agent_lines(agent: &AgentStatus, terminal: &Terminal) -> String {
 }
 
 /// Effects that have not ended for sure.
-pub(crate) fn effects_table(effects: &[&InFlightEffect]) -> String {
+fn effects_table(effects: &[&InFlightEffect]) -> String {
     let mut table = Table::new(["effect", "target", "from", "to", "since", "outcome"]);
     for it in effects {
         table.row([

@@ -53,12 +53,14 @@ pub(crate) fn or_none<T: ToString>(value: Option<T>) -> String {
 /// A measured number with few digits and no exponent.
 pub(crate) fn number(value: f64) -> String {
     let magnitude = value.abs();
-    if 1_000.0 <= magnitude || magnitude < 0.0005 {
-        format!("{value:.0}")
-    } else if 1.0 <= magnitude {
+    if magnitude < 0.0005 {
+        "0".to_owned()
+    } else if magnitude < 1.0 {
+        format!("{value:.3}")
+    } else if magnitude < 1_000.0 {
         format!("{value:.1}")
     } else {
-        format!("{value:.3}")
+        format!("{value:.0}")
     }
 }
 

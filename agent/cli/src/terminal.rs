@@ -5,7 +5,6 @@
 //! under `NO_COLOR`; nothing from outside can move a cursor or forge a line.
 //! **Not here:** what is said.
 
-use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 
@@ -121,16 +120,8 @@ impl Terminal {
     pub(crate) fn failure(&self, failure: &Failure) {
         let word = self.mark(Stream::Talk, Mark::Bad, failure.word());
         self.talk(&format!("{word}: {}", visible_lines(&failure.to_string())));
-        let mut said = failure.to_string();
-        let mut source = failure.source();
-        while let Some(cause) = source {
-            let cause_text = cause.to_string();
-            // Some libraries repeat a cause in the message above it.
-            if !said.contains(&cause_text) {
-                self.talk(&format!("  cause: {}", visible(&cause_text)));
-            }
-            said = cause_text;
-            source = cause.source();
+        for cause in failure.causes() {
+            self.talk(&format!("  cause: {}", visible(&cause)));
         }
         if let Some(hint) = failure.hint() {
             self.hint(&visible_lines(&hint));

@@ -111,7 +111,8 @@ impl Agent {
                 self.sight.retain(documents);
             }
             Input::Observed(observations) => {
-                let known = observations.iter().filter(|it| self.documents.target(&it.target).is_some());
+                let known =
+                    observations.iter().filter(|it| self.documents.target(&it.target).is_some());
                 for observation in known {
                     self.sight.observe(now, &self.documents, observation);
                 }
@@ -175,13 +176,8 @@ impl Agent {
                     .filter(|it| seen.insert(&it.target))
                     .filter_map(|it| self.documents.target(&it.target))
                     .collect();
-                let evaluated = evaluate::evaluate(
-                    now,
-                    &self.documents,
-                    &self.state,
-                    &self.sight,
-                    &targets,
-                );
+                let evaluated =
+                    evaluate::evaluate(now, &self.documents, &self.state, &self.sight, &targets);
                 outcome.records.extend(evaluated.records);
                 outcome.effects = evaluated.effects;
                 outcome.explanations = evaluated.explanations;

@@ -106,7 +106,9 @@ impl Ledger {
                     removed_units: account.removed_units,
                     units_max: account.units_max,
                     window: account.limit.window,
-                    more_at: account.oldest_at.and_then(|it| it.checked_add(account.limit.window).ok()),
+                    more_at: account
+                        .oldest_at
+                        .and_then(|it| it.checked_add(account.limit.window).ok()),
                 })
             })
             .min_by_key(|it| it.units)

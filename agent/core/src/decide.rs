@@ -100,10 +100,18 @@ pub enum Reason {
 ///
 /// `value` is finite and `>= 0`. `ValuePerUnit`: `value * (1 + headroom) / per
 /// unit`. `QueueDepth`: `value / (rate per unit * drained_within)`.
-/// `LatencyObjective`: above the objective `current * min(value / objective, 2)`
-/// (twice is the most that one look justifies, as in HPA's default step); within
-/// the tolerance below it the current capacity; lower, nothing.
-pub fn demand(policy: &ScalingPolicy, rule: Rule, value: f64, current: Capacity) -> Option<f64> {
+/// `LatencyObjective`: above the objective `ready * min(value / objective, 2)`, at
+/// least the current capacity (twice is the most that one look justifies, as in
+/// HPA's default step; units that still boot have had no say in the latency, so
+/// they are not multiplied); within the tolerance below it the current capacity;
+/// lower, nothing.
+pub fn demand(
+    policy: &ScalingPolicy,
+    rule: Rule,
+    value: f64,
+    current: Capacity,
+    ready: Option<Capacity>,
+) -> Option<f64> {
     match rule {
         Rule::ValuePerUnit { value_per_unit } => {
             Some(value * (1.0 + policy.headroom_ratio) / value_per_unit)
@@ -115,7 +123,8 @@ pub fn demand(policy: &ScalingPolicy, rule: Rule, value: f64, current: Capacity)
             let ratio = value / objective_seconds;
             if 1.0 < ratio {
                 // A target at 0 has no latency to speak of, but if it does, 1 unit is a start.
-                Some(f64::from(current.max(Capacity(1))) * ratio.min(LATENCY_RATIO_MAX))
+                let serving = f64::from(ready.unwrap_or(current).max(Capacity(1)));
+                Some((serving * ratio.min(LATENCY_RATIO_MAX)).max(f64::from(current)))
             } else if 1.0 - policy.tolerance_ratio <= ratio {
                 Some(f64::from(current))
             } else {
@@ -125,8 +134,11 @@ pub fn demand(policy: &ScalingPolicy, rule: Rule, value: f64, current: Capacity)
     }
 }
 
-/// Most that a latency above its objective multiplies the current capacity by.
+/// Most that a latency above its objective multiplies the ready capacity by.
 const LATENCY_RATIO_MAX: f64 = 2.0;
+
+/// 11 units for 10 are `0.10000000000000009` more: still a tolerance of 0.1.
+const ROUNDING_ERROR: f64 = 1e-9;
 
 /// What the findings together ask for. The largest demand wins.
 pub fn recommend(
@@ -148,7 +160,7 @@ pub fn recommend(
         };
     };
     let is_within_tolerance = current != Capacity(0)
-        && (units / f64::from(current) - 1.0).abs() <= policy.tolerance_ratio;
+        && (units / f64::from(current) - 1.0).abs() <= policy.tolerance_ratio + ROUNDING_ERROR;
     let capacity = if is_within_tolerance { current } else { Capacity::covering(units) };
     Recommendation { capacity, leading: Some(signal.clone()), quality, is_within_tolerance }
 }

@@ -25,6 +25,31 @@ pub enum Effect {
 }
 
 /// Set the capacity of one target to exactly [`SetCapacity::desired`].
+///
+/// It can be read, but neither be made nor be read from text outside of the core:
+///
+/// ```
+/// use evenkeel_core::effect::SetCapacity;
+/// fn wanted(effect: &SetCapacity) -> u32 {
+///     effect.desired().0
+/// }
+/// ```
+///
+/// ```compile_fail,E0624
+/// use evenkeel_core::effect::SetCapacity;
+/// use evenkeel_core::guard::Permit;
+/// use evenkeel_core::ids::{EffectId, Term};
+/// fn forge(permit: Permit) -> SetCapacity {
+///     SetCapacity::new(EffectId(1), Term(1), permit)
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// use evenkeel_core::effect::SetCapacity;
+/// fn forge(text: &str) -> Option<SetCapacity> {
+///     serde_json::from_str(text).ok()
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetCapacity {
     id: EffectId,
@@ -75,7 +100,9 @@ impl SetCapacity {
 }
 
 /// How an effect ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EffectOutcome {

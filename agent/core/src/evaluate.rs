@@ -17,7 +17,7 @@ use crate::effect::{Effect, SetCapacity};
 use crate::explain::{Conclusion, Explanation};
 use crate::guard::{Circumstances, Verdict, freeze_window_in, review};
 use crate::ids::{Actor, EffectId, GuardrailId, OverrideId, TargetId};
-use crate::overrides::{Override, OverrideKind, OverrideState, Scope, in_force};
+use crate::overrides::{Override, OverrideKind, OverrideState, Scope, in_force, pin_in_force};
 use crate::quality::{CapacityReading, Quality};
 use crate::record::{EndCause, Record};
 use crate::sight::{Sight, TargetSight};
@@ -91,10 +91,9 @@ impl<'a> InForce<'a> {
         self.by_target.get(target).map_or(&[], Vec::as_slice)
     }
 
-    /// The one that rules `target`.
-    fn ruling(&self, target: &Target, now: Timestamp) -> Option<&'a Override> {
-        let candidates = self.naming(&target.id).iter().chain(&self.others).copied();
-        in_force(candidates, target, now)
+    /// Those that may cover `target`.
+    fn candidates(&self, target: &Target) -> impl Iterator<Item = &'a Override> {
+        self.naming(&target.id).iter().chain(&self.others).copied()
     }
 }
 
@@ -147,8 +146,9 @@ impl<'a> Batch<'a> {
             explanation.conclusion = conclusion;
             return explanation;
         }
-        let ruling = self.overrides.ruling(target, self.now);
-        let proposal = self.propose(policy, ruling, reading.current, seen);
+        let ruling = in_force(self.overrides.candidates(target), target, self.now);
+        let pin = pin_in_force(self.overrides.candidates(target), target, self.now);
+        let proposal = self.propose(policy, pin, reading.current, seen);
         explanation.proposed = Some(proposal.desired);
         explanation.reason = Some(proposal.reason.clone());
         let circumstances = Circumstances {
@@ -197,9 +197,8 @@ impl<'a> Batch<'a> {
         let changed_at = memory.and_then(|it| it.changed_at);
         if changed_at.is_some_and(|it| reading.read_at <= it) {
             // Growing from a capacity that is no longer there could mean shrinking.
-            let message = format!(
-                "it was asked before the last change, and said {current} instead of {expected}"
-            );
+            let message =
+                format!("the reading {current} is from before the last change, to {expected}");
             return Some(Conclusion::CapacityUnknown { message });
         }
         let target_id = target.id.clone();
@@ -277,11 +276,11 @@ impl<'a> Batch<'a> {
     fn propose(
         &self,
         policy: Option<&ScalingPolicy>,
-        ruling: Option<&Override>,
+        pin: Option<(OverrideId, Capacity)>,
         current: Capacity,
         seen: &TargetSight,
     ) -> Proposal {
-        if let Some((OverrideKind::Pin { capacity }, by)) = ruling.map(|it| (it.kind, it.id)) {
+        if let Some((by, capacity)) = pin {
             return Proposal {
                 desired: capacity,
                 reason: Reason::Pinned { by },

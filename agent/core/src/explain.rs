@@ -63,7 +63,8 @@ pub enum Conclusion {
     NoChange,
     /// Something would have changed, but must not.
     Refused { refusal: Refusal, would: Capacity },
-    /// The provider did not say what there is, so nothing can be decided.
+    /// The provider did not say what there is, or said it before the last
+    /// change, so nothing can be decided.
     CapacityUnknown { message: String },
     /// An effect whose outcome was unknown was read back.
     ReadBack { effect: EffectId, desired: Capacity, happened: bool },
@@ -104,7 +105,9 @@ impl Explanation {
             Conclusion::Planned { desired, .. } => {
                 format!("scaling {current} -> {desired}: {}{}", self.because(), self.limited())
             }
-            Conclusion::NoChange => format!("keeping {current}: {}{}", self.because(), self.limited()),
+            Conclusion::NoChange => {
+                format!("keeping {current}: {}{}", self.because(), self.limited())
+            }
             Conclusion::Refused { refusal, would } if Some(*would) == self.current => {
                 format!("keeping {current}: {refusal}")
             }
@@ -112,7 +115,7 @@ impl Explanation {
                 format!("not scaling {current} -> {would}: {refusal} ({})", self.because())
             }
             Conclusion::CapacityUnknown { message } => {
-                format!("holding: the provider did not say what there is: {message}")
+                format!("holding, for the current capacity is not known: {message}")
             }
             Conclusion::ReadBack { effect, desired, happened: true } => {
                 format!("read back: {effect} to {desired} has happened")
@@ -143,7 +146,8 @@ impl Explanation {
             }
             Reason::NoUsableSignal => format!("no usable signal{}", self.worst_signal()),
             Reason::Stabilizing { formula, until } => {
-                format!("{formula} would do; stabilizing until {until:.0}")
+                let word = if Some(*formula) < self.current { "would do" } else { "are wanted" };
+                format!("{formula} {word}; stabilizing until {until:.0}")
             }
             Reason::Pinned { by } => format!("pinned by {by}"),
             Reason::NoPolicy => "no policy selects it".to_owned(),

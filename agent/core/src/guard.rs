@@ -23,6 +23,28 @@ use crate::state::{BreakGlass, State, TargetState};
 use crate::units::{Bounds, Capacity, show_duration};
 
 /// Proof that the guard allowed this exact capacity at this exact time.
+///
+/// It can be looked at, but not made outside of this module:
+///
+/// ```
+/// use evenkeel_core::guard::{Permit, Verdict};
+/// fn of(verdict: Verdict) -> Option<Permit> {
+///     match verdict {
+///         Verdict::Allow { permit, .. } => Some(permit),
+///         Verdict::NoChange { .. } | Verdict::Refuse { .. } => None,
+///     }
+/// }
+/// ```
+///
+/// ```compile_fail,E0451
+/// use evenkeel_core::guard::Permit;
+/// use evenkeel_core::ids::TargetId;
+/// use evenkeel_core::units::Capacity;
+/// fn forge(target: TargetId) -> Permit {
+///     let granted_at = jiff::Timestamp::UNIX_EPOCH;
+///     Permit { target, desired: Capacity(9), expected: Capacity(8), granted_at }
+/// }
+/// ```
 #[derive(Debug, PartialEq)]
 #[must_use]
 pub struct Permit {
@@ -268,8 +290,7 @@ pub fn review(it: &Circumstances<'_>, proposal: &Proposal, ledger: &mut Ledger) 
         return Verdict::NoChange { limits };
     }
     let is_removal = desired < it.current;
-    if is_removal
-        && let Some(ruling) = it.ruling.filter(|it| it.kind == OverrideKind::NoScaleDown)
+    if is_removal && let Some(ruling) = it.ruling.filter(|it| it.kind == OverrideKind::NoScaleDown)
     {
         return refuse(overridden(ruling), limits);
     }
@@ -310,12 +331,8 @@ pub fn review(it: &Circumstances<'_>, proposal: &Proposal, ledger: &mut Ledger) 
     if is_removal {
         ledger.take(it.now, it.documents, &it.target.id, it.current.above(desired));
     }
-    let permit = Permit {
-        target: it.target.id.clone(),
-        desired,
-        expected: it.current,
-        granted_at: it.now,
-    };
+    let permit =
+        Permit { target: it.target.id.clone(), desired, expected: it.current, granted_at: it.now };
     Verdict::Allow { permit, limits }
 }
 

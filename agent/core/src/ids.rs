@@ -233,7 +233,8 @@ mod tests {
 
     #[test]
     fn a_name_has_no_character_that_a_scope_or_a_shell_would_read_differently() {
-        for bad in ["", "a b", "a=b", "a,b", "a:b", "*", "a\n", "é", "$(x)", "a'b", &"x".repeat(129)]
+        for bad in
+            ["", "a b", "a=b", "a,b", "a:b", "*", "a\n", "é", "$(x)", "a'b", &"x".repeat(129)]
         {
             assert!(TargetId::new(bad).is_err(), "{bad:?}");
         }

@@ -22,4 +22,5 @@ pub mod request;
 pub mod sight;
 pub mod state;
 pub mod status;
+pub mod sudden_drop;
 pub mod units;

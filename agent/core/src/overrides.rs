@@ -124,7 +124,9 @@ pub enum Scope {
 
 /// Text is not a scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a scope: {why}; write a target's name, `team=payments,tier=web`, `region:NAME` or `all`")]
+#[error(
+    "`{text}` is not a scope: {why}; write a target's name, `team=payments,tier=web`, `region:NAME` or `all`"
+)]
 pub struct ScopeError {
     text: String,
     why: String,
@@ -254,6 +256,24 @@ pub fn in_force<'a>(
         .into_iter()
         .filter(|it| it.state(now) == OverrideState::Active && it.scope.covers(target))
         .min_by_key(|it| (precedence(it.kind), std::cmp::Reverse(it.id)))
+}
+
+/// The newest active pin of `target` at `now`. It says what capacity is wanted,
+/// also while something more restrictive rules: under a no-scale-down it may
+/// still be reached from below.
+pub fn pin_in_force<'a>(
+    overrides: impl IntoIterator<Item = &'a Override>,
+    target: &Target,
+    now: Timestamp,
+) -> Option<(OverrideId, Capacity)> {
+    overrides
+        .into_iter()
+        .filter(|it| it.state(now) == OverrideState::Active && it.scope.covers(target))
+        .filter_map(|it| match it.kind {
+            OverrideKind::Pin { capacity } => Some((it.id, capacity)),
+            OverrideKind::Freeze | OverrideKind::Hold | OverrideKind::NoScaleDown => None,
+        })
+        .max_by_key(|(id, _)| *id)
 }
 
 /// Rank for the order freeze, hold, no-scale-down, pin; two pins rank equal

@@ -224,12 +224,14 @@ mod tests {
     fn check(value: f64, age_seconds: i64, partial: bool, expected: &Expect) {
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1);
         let sampled_at = now - SignedDuration::from_secs(age_seconds);
-        let shown = match judge_sample(now, value, sampled_at, SignedDuration::from_mins(1), partial)
-        {
-            Reading::Value { value, doubt: None, .. } => format!("good {value}"),
-            Reading::Value { value, doubt: Some(doubt), .. } => format!("suspect {value}: {doubt}"),
-            Reading::Missing(absence) => format!("missing: {absence}"),
-        };
+        let shown =
+            match judge_sample(now, value, sampled_at, SignedDuration::from_mins(1), partial) {
+                Reading::Value { value, doubt: None, .. } => format!("good {value}"),
+                Reading::Value { value, doubt: Some(doubt), .. } => {
+                    format!("suspect {value}: {doubt}")
+                }
+                Reading::Missing(absence) => format!("missing: {absence}"),
+            };
         expected.assert_eq(&shown);
     }
 
@@ -247,12 +249,7 @@ mod tests {
             &expect!["suspect 7: the metrics backend's clock is +6.0 s off ours"],
         );
         check(7.0, -61, false, &expect!["missing: the sample is 61 s in the future"]);
-        check(
-            7.0,
-            0,
-            true,
-            &expect!["suspect 7: the metrics backend warned of a partial answer"],
-        );
+        check(7.0, 0, true, &expect!["suspect 7: the metrics backend warned of a partial answer"]);
         check(f64::NAN, 0, false, &expect!["missing: the sample is not a finite number"]);
         check(f64::INFINITY, 0, false, &expect!["missing: the sample is not a finite number"]);
         check(-1.0, 0, false, &expect!["missing: the sample is negative (-1)"]);

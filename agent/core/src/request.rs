@@ -174,9 +174,7 @@ pub fn review(
             let asked = Asked { kind: *kind, scope, duration: *duration, reason };
             set_override(now, documents, state, current, &principal, &asked)
         }
-        Verb::Expire { which, reason } => {
-            expire(now, documents, state, &principal, which, reason)
-        }
+        Verb::Expire { which, reason } => expire(now, documents, state, &principal, which, reason),
     };
     reviewed.map_err(|refusal| (Some(actor), refusal))
 }
@@ -226,7 +224,7 @@ fn set_override(
         OverrideAsked::Pin { capacity } => {
             let capacity = pinned_capacity(capacity, scope, &targets, &current)?;
             for target in &targets {
-                let is_removal = current(target).is_some_and(|it| capacity < it);
+                let is_removal = current(target).is_none_or(|it| capacity < it);
                 if let Some(by) = guard::forbids_pin(now, documents, state, target, is_removal) {
                     let (target, by) = (target.id.to_string(), by.to_string());
                     return Err(RequestRefusal::Outranked { target, by });
@@ -285,7 +283,9 @@ fn expire(
     let reason = checked_reason(reason)?;
     let active = |it: &&Override| it.state(now) != OverrideState::Expired;
     let ended: Vec<Override> = match which {
-        Expirable::One(id) => state.find_override(*id).filter(active).into_iter().cloned().collect(),
+        Expirable::One(id) => {
+            state.find_override(*id).filter(active).into_iter().cloned().collect()
+        }
         Expirable::WithScope(scope) => {
             state.overrides().filter(|it| it.scope == *scope).filter(active).cloned().collect()
         }

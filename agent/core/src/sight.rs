@@ -18,21 +18,8 @@ use crate::ids::{SignalName, TargetId};
 use crate::quality::{
     Absence, CapacityReading, Doubt, Quality, Reading, SignalReading, TargetObservation,
 };
+use crate::sudden_drop::LoadMemory;
 use crate::units::Capacity;
-
-/// A fall below this fraction of the recent median is suspect until it has
-/// lasted, unless such low values are usual for the series.
-///
-/// Why 0.3: load that falls to a third within minutes is an outage in front of
-/// the service or a broken exporter far more often than people going home.
-pub const SUDDEN_DROP_RATIO: f64 = 0.3;
-
-/// How far back values are kept to recognise a sudden drop. The median follows
-/// a lasting fall after half of this.
-///
-/// Why 10 min: an exporter that restarts is back sooner (KEDA #965 took 3 min),
-/// and ten minutes of unneeded capacity cost little.
-pub const SETTLE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Longest silence between two good evaluations that still counts as one
 /// uninterrupted run. Why 1 min: four default evaluation periods.
@@ -41,11 +28,9 @@ pub const GAP_MAX: SignedDuration = SignedDuration::from_mins(1);
 /// How many different explanations of a target are kept for `explain --at`.
 pub const EXPLANATIONS_KEPT: usize = 8;
 
-/// Values kept per signal, whatever the evaluation period: 10 min at 5 s.
-const RECENT_VALUES_MAX: usize = 120;
-
-/// Recommendations kept per target, whatever the windows: 1 h at 5 s.
-const RECOMMENDATIONS_MAX: usize = 720;
+/// Recommendations kept per target. Why 3,700: the longest stabilization window
+/// (1 h) at the shortest evaluation period (1 s), and some.
+const RECOMMENDATIONS_MAX: usize = 3_700;
 
 /// Everything seen, by target.
 #[derive(Debug, Default)]
@@ -62,7 +47,7 @@ pub struct TargetSight {
     recommendations: VecDeque<(Timestamp, Capacity)>,
     good_since: Option<Timestamp>,
     observed_at: Option<Timestamp>,
-    recent_values: BTreeMap<SignalName, VecDeque<(Timestamp, f64)>>,
+    loads: BTreeMap<SignalName, LoadMemory>,
     explanations: VecDeque<Arc<Explanation>>,
 }
 
@@ -81,8 +66,8 @@ impl Sight {
             it.recommendation = None;
             return;
         };
-        let current = observation.capacity.as_ref().ok().map(|reading| reading.current);
-        it.observe_signals(now, policy, current, &observation.signals);
+        let capacity = observation.capacity.as_ref().ok().copied();
+        it.observe_signals(now, policy, capacity, &observation.signals);
     }
 
     /// Keeps only targets that the documents still have.
@@ -92,7 +77,7 @@ impl Sight {
             // Another policy may mean another unit: start the look back anew.
             it.recommendations.clear();
             it.good_since = None;
-            it.recent_values.clear();
+            it.loads.clear();
         }
     }
 
@@ -122,16 +107,16 @@ impl TargetSight {
         &mut self,
         now: Timestamp,
         policy: &ScalingPolicy,
-        current: Option<Capacity>,
+        capacity: Option<CapacityReading>,
         readings: &[SignalReading],
     ) {
         self.findings.clear();
         for signal in &policy.signals {
             let reading = readings.iter().find(|it| it.signal == signal.name);
-            let finding = self.judge(now, policy, signal, reading, current);
+            let finding = self.judge(now, policy, signal, reading, capacity);
             self.findings.push(finding);
         }
-        let Some(current) = current else {
+        let Some(CapacityReading { current, .. }) = capacity else {
             self.recommendation = None;
             self.good_since = None;
             return;
@@ -165,65 +150,50 @@ impl TargetSight {
         policy: &ScalingPolicy,
         signal: &Signal,
         reading: Option<&SignalReading>,
-        current: Option<Capacity>,
+        capacity: Option<CapacityReading>,
     ) -> SignalFinding {
-        let missing = |absence| SignalFinding {
-            signal: signal.name.clone(),
-            quality: Quality::Missing,
-            value: None,
-            sampled_at: None,
-            demand: None,
-            doubt: None,
-            absence: Some(absence),
-        };
-        let Some(reading) = reading else { return missing(Absence::NotObserved) };
-        let (value, sampled_at, doubt) = match &reading.reading {
-            Reading::Missing(absence) => return missing(absence.clone()),
-            // Also checked by the source, but nothing that is not a number may pass here.
-            Reading::Value { value, .. } if !value.is_finite() => {
-                return missing(Absence::NotFinite);
+        let (value, sampled_at, doubt) = match readable(reading) {
+            Ok(read) => read,
+            Err(absence) => {
+                self.load_of(signal).miss();
+                return SignalFinding {
+                    signal: signal.name.clone(),
+                    quality: Quality::Missing,
+                    value: None,
+                    sampled_at: None,
+                    demand: None,
+                    doubt: None,
+                    absence: Some(absence),
+                };
             }
-            Reading::Value { value, .. } if *value < 0.0 => {
-                return missing(Absence::Negative { value: *value });
-            }
-            Reading::Value { value, sampled_at, doubt } => (*value, *sampled_at, doubt.clone()),
         };
-        let drop = match signal.rule {
-            Rule::ValuePerUnit { .. } => self.sudden_drop(now, signal, value, reading.usual_low),
+        let doubt = match (doubt, signal.rule) {
+            // What the source already doubts says nothing about the load before.
+            (Some(doubt), _) => {
+                self.load_of(signal).miss();
+                Some(doubt)
+            }
+            (None, Rule::ValuePerUnit { .. }) => {
+                let usual_low = reading.and_then(|it| it.usual_low);
+                self.load_of(signal).take(now, value, usual_low)
+            }
             // A queue that is empty and a latency that is low are what is wanted.
-            Rule::QueueDepth { .. } | Rule::LatencyObjective { .. } => None,
+            (None, Rule::QueueDepth { .. } | Rule::LatencyObjective { .. }) => None,
         };
-        let doubt = doubt.or(drop);
         SignalFinding {
             signal: signal.name.clone(),
             quality: if doubt.is_some() { Quality::Suspect } else { Quality::Good },
             value: Some(value),
             sampled_at: Some(sampled_at),
-            demand: current.and_then(|current| demand(policy, signal.rule, value, current)),
+            demand: capacity
+                .and_then(|it| demand(policy, signal.rule, value, it.current, it.ready)),
             doubt,
             absence: None,
         }
     }
 
-    fn sudden_drop(
-        &mut self,
-        now: Timestamp,
-        signal: &Signal,
-        value: f64,
-        usual_low: Option<f64>,
-    ) -> Option<Doubt> {
-        let recent = self.recent_values.entry(signal.name.clone()).or_default();
-        while recent.front().is_some_and(|(at, _)| SETTLE < now.duration_since(*at))
-            || RECENT_VALUES_MAX <= recent.len()
-        {
-            recent.pop_front();
-        }
-        let median = median(recent.iter().map(|(_, value)| *value));
-        recent.push_back((now, value));
-        let median = median?;
-        let is_usual = usual_low.is_some_and(|low| low <= value);
-        (value < SUDDEN_DROP_RATIO * median && !is_usual)
-            .then_some(Doubt::SuddenDrop { recent: median })
+    fn load_of(&mut self, signal: &Signal) -> &mut LoadMemory {
+        self.loads.entry(signal.name.clone()).or_default()
     }
 
     /// The lowest recommendation of the last `window` and when it was newest.
@@ -283,10 +253,19 @@ impl TargetSight {
     }
 }
 
-/// The lower median; `None` without values.
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    let middle = values.len().checked_sub(1)? / 2;
-    let (_, median, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
-    Some(*median)
+/// The value of a reading with its time and what its source doubts, or why there
+/// is none. Numbers were checked by the source too, but nothing that is not one
+/// may pass here.
+fn readable(reading: Option<&SignalReading>) -> Result<(f64, Timestamp, Option<Doubt>), Absence> {
+    match reading.map(|it| &it.reading) {
+        None => Err(Absence::NotObserved),
+        Some(Reading::Missing(absence)) => Err(absence.clone()),
+        Some(Reading::Value { value, .. }) if !value.is_finite() => Err(Absence::NotFinite),
+        Some(Reading::Value { value, .. }) if *value < 0.0 => {
+            Err(Absence::Negative { value: *value })
+        }
+        Some(Reading::Value { value, sampled_at, doubt }) => {
+            Ok((*value, *sampled_at, doubt.clone()))
+        }
+    }
 }

@@ -10,23 +10,22 @@
 //! a person or a provider sent. The one exception is `target_id`, which is
 //! bounded by [`TARGET_SERIES_MAX`].
 
+mod capacities;
+
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use evenkeel_core::effect::EffectOutcome;
 use evenkeel_core::explain::{Conclusion, Explanation};
-use evenkeel_core::ids::{TargetId, Term};
+use evenkeel_core::ids::Term;
 use evenkeel_core::overrides::OverrideKind;
 use evenkeel_core::quality::Quality;
 use evenkeel_core::status::Mode;
-use evenkeel_core::units::Capacity;
 use jiff::Timestamp;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, text};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -34,11 +33,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-/// With more targets than this, none has a series of its own.
-///
-/// Why 1,000: two series each are what a scrape every 15 s carries without
-/// notice; at 10,000 they would be most of a small Prometheus.
-pub const TARGET_SERIES_MAX: usize = 1_000;
+use capacities::TargetCapacities;
+pub use capacities::{TARGET_SERIES_MAX, TargetCapacity};
 
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -191,7 +187,7 @@ impl Metrics {
 
     /// Counts one explanation: its conclusion, and its refusal if it is one.
     pub fn count_explanation(&self, explanation: &Explanation) {
-        self.count_conclusion(match &explanation.conclusion {
+        let conclusion = match &explanation.conclusion {
             Conclusion::Refused { refusal, .. } => {
                 self.refusals.get_or_create(&[("refusal", refusal.name())]).inc();
                 "refused"
@@ -201,17 +197,8 @@ impl Metrics {
             | Conclusion::CapacityUnknown { .. }
             | Conclusion::ReadBack { .. }
             | Conclusion::ChangedOutside { .. } => explanation.conclusion.name(),
-        });
-    }
-
-    /// Counts one evaluation by its conclusion's name.
-    pub fn count_conclusion(&self, conclusion: &'static str) {
+        };
         self.evaluations.get_or_create(&[("conclusion", conclusion)]).inc();
-    }
-
-    /// Counts one refusal of the guard by its name.
-    pub fn count_refusal(&self, refusal: &'static str) {
-        self.refusals.get_or_create(&[("refusal", refusal)]).inc();
     }
 
     /// One evaluation pass took `took` and ended at `now`.
@@ -300,51 +287,7 @@ impl Metrics {
     /// Capacity of each target, replacing all that was said before. Beyond
     /// [`TARGET_SERIES_MAX`] targets nothing is exposed.
     pub fn set_capacities(&self, capacities: Vec<TargetCapacity>) {
-        let kept = if TARGET_SERIES_MAX < capacities.len() { Vec::new() } else { capacities };
-        *self.capacities.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
-    }
-}
-
-/// What one target has and should have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetCapacity {
-    /// Which target.
-    pub target: TargetId,
-    /// What the provider says there is; `None` while unknown.
-    pub current: Option<Capacity>,
-    /// What the agent would like; `None` before the first evaluation.
-    pub desired: Option<Capacity>,
-}
-
-#[derive(Debug, Default)]
-struct TargetCapacities(Mutex<Vec<TargetCapacity>>);
-
-impl Collector for TargetCapacities {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        // Copied, so that a slow scrape does not hold the loop up.
-        let capacities = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let families: [(&str, &str, fn(&TargetCapacity) -> Option<Capacity>); 2] = [
-            (
-                "target_current_capacity",
-                "Capacity that the provider says a target has; only with up to 1000 targets",
-                |it| it.current,
-            ),
-            (
-                "target_desired_capacity",
-                "Capacity that the agent would like a target to have; only with up to 1000 targets",
-                |it| it.desired,
-            ),
-        ];
-        for (name, help, of) in families {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for it in &capacities {
-                if let Some(capacity) = of(it) {
-                    let labels = [("target_id", it.target.as_str())];
-                    family.encode_family(&labels)?.encode_gauge(&i64::from(capacity.0))?;
-                }
-            }
-        }
-        Ok(())
+        self.capacities.replace(capacities);
     }
 }
 
@@ -426,6 +369,8 @@ fn effect_labels(outcome: EffectOutcome) -> TwoLabels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use evenkeel_core::ids::TargetId;
+    use evenkeel_core::units::Capacity;
     use expect_test::expect;
 
     #[track_caller]
@@ -447,11 +392,8 @@ mod tests {
         let metrics = Metrics::new("1.2.3");
         expect![[r#"
             # TYPE evenkeel_build info
-            # TYPE evenkeel_evaluations counter
             # TYPE evenkeel_evaluation_pass_seconds histogram
             # TYPE evenkeel_effects counter
-            # TYPE evenkeel_refusals counter
-            # TYPE evenkeel_requests counter
             # TYPE evenkeel_journal_append_seconds histogram
             # TYPE evenkeel_journal_records gauge
             # TYPE evenkeel_signals gauge
@@ -459,7 +401,6 @@ mod tests {
             # TYPE evenkeel_overrides gauge
             # TYPE evenkeel_break_glass gauge
             # TYPE evenkeel_documents_faults gauge
-            # TYPE evenkeel_prometheus_queries counter
             # TYPE evenkeel_prometheus_query_seconds histogram
             # TYPE evenkeel_last_pass_timestamp_seconds gauge
             # TYPE evenkeel_term gauge

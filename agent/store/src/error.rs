@@ -163,7 +163,7 @@ impl StoreError {
                 "restore the key that started the journal, or move the journal away to start a new one"
             }
             StoreError::Full { .. } => {
-                "free space or raise the limit, or shorten retention; records are accepted again at once, and none that was acknowledged is lost"
+                "free space or raise the limit; records are then accepted at once, and none that was acknowledged is lost"
             }
             StoreError::WouldLoseState { .. } => {
                 "append a snapshot first, then prune at most up to it"

@@ -328,3 +328,31 @@ pub(crate) fn embedded_key_text(conn: &Connection) -> rusqlite::Result<Option<St
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SigningKey;
+
+    // No crash that a test can make tells these apart; a power cut does.
+    #[test]
+    fn a_writer_is_as_durable_as_sqlite_can_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        create(&path, &SigningKey::from_seed([7; 32]).verifying_key("example.com/eu-1")).unwrap();
+        let conn = connect_writer(&path, None).unwrap();
+        let number =
+            |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        let mode: String = conn.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+        assert_eq!(number("synchronous"), 2, "2 is FULL");
+        assert_eq!(number("auto_vacuum"), 2, "2 is INCREMENTAL");
+        assert_eq!(number("page_size"), 4096);
+    }
+
+    #[test]
+    fn a_block_of_the_index_is_as_its_constant_says() {
+        let (_, sql) = OBJECTS.iter().find(|(name, _)| *name == "records_by_target").unwrap();
+        assert!(sql.contains(&format!("(seq >> {BLOCK_BITS}, target_id)")));
+    }
+}

@@ -62,7 +62,7 @@ fn an_intact_journal_verifies() {
         intact: 3 records (1 to 3)
           journal     example.com/evenkeel/eu-1
           last link   596989e37abd473ba7b1a92922fdf2137351984a4a438852ea8c64270f8e7159
-          signed      2 checkpoints; the newest of 2026-11-20 00:02:00 UTC covers 2, 1 after it are chained but not signed yet, 2 notes beside the file
+          signed      2 checkpoints, 2 notes beside the file; the newest, of 2026-11-20 00:02:00 UTC, covers 2; 1 after it are chained but not signed yet
           key         example.com/evenkeel/eu-1+b6a1d6b0+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs (named by the journal)
         stderr:
 
@@ -82,10 +82,8 @@ fn an_intact_journal_verifies() {
           "faults_unlisted": 0,
           "origin": "example.com/evenkeel/eu-1",
           "exported_notes": 2,
-          "last_checkpoint": {
-            "at": "2026-11-20T00:02:00.123456Z",
-            "size": 2
-          },
+          "last_checkpoint_at": "2026-11-20T00:02:00.123456Z",
+          "last_checkpoint_size": 2,
           "records_after_last_checkpoint": 1,
           "pruned_before": null,
           "verifier_key": "example.com/evenkeel/eu-1+b6a1d6b0+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs",
@@ -111,7 +109,7 @@ fn a_copy_verifies_under_the_key_kept_elsewhere() {
         intact: 3 records (1 to 3)
           journal     example.com/evenkeel/eu-1
           last link   596989e37abd473ba7b1a92922fdf2137351984a4a438852ea8c64270f8e7159
-          signed      2 checkpoints; the newest of 2026-11-20 00:02:00 UTC covers 2, 1 after it are chained but not signed yet
+          signed      2 checkpoints; the newest, of 2026-11-20 00:02:00 UTC, covers 2; 1 after it are chained but not signed yet
           key         example.com/evenkeel/eu-1+b6a1d6b0+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs (given)
     "#]].assert_eq(&by_file);
     scene.check("audit verify --store copy/j.db --public-key other", &expect![[r#"
@@ -119,8 +117,8 @@ fn a_copy_verifies_under_the_key_kept_elsewhere() {
         stdout:
         not intact: 3 faults in 3 records (1 to 3)
           the journal names the key `example.com/evenkeel/eu-1+b6a1d6b0+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs`, not the given `example.com/evenkeel/eu-1+4fa5ebe1+AROY9ixtGkV8UbpqS189vS9p/KkyFiGNyJl+QWvRfZPK`
-          record 0: checkpoint over 0 records: signed by another key (name and key id do not match)
-          record 2: checkpoint over 2 records: signed by another key (name and key id do not match)
+          checkpoint over 0 records: signed by another key (name and key id do not match)
+          checkpoint over 2 records: signed by another key (name and key id do not match)
           journal     example.com/evenkeel/eu-1
           last link   596989e37abd473ba7b1a92922fdf2137351984a4a438852ea8c64270f8e7159
           signed      0 checkpoints
@@ -129,13 +127,16 @@ fn a_copy_verifies_under_the_key_kept_elsewhere() {
 
         hint: keep the file as evidence; restore a copy that verifies, and compare the two with `evenkeel audit export --store FILE`
     "#]]);
-    scene.check("audit verify --store copy/j.db --public-key nonsense", &expect![[r#"
+    scene.check(
+        "audit verify --store copy/j.db --public-key nonsense",
+        &expect![[r#"
         exit 1
         stderr:
         error: `nonsense` is not an Ed25519 verifier key of the form name+keyid+base64
 
         hint: `evenkeel audit verify` prints the key that a journal names
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -146,10 +147,10 @@ fn a_changed_journal_is_exit_1_with_the_record() {
         exit 1
         stdout:
         not intact: 1 fault in 3 records (1 to 3)
-          record 2: record 2: the record or its link was changed
+          record 2: the record or its link was changed
           journal     example.com/evenkeel/eu-1
           last link   596989e37abd473ba7b1a92922fdf2137351984a4a438852ea8c64270f8e7159
-          signed      2 checkpoints; the newest of 2026-11-20 00:02:00 UTC covers 2, 1 after it are chained but not signed yet, 2 notes beside the file
+          signed      2 checkpoints, 2 notes beside the file; the newest, of 2026-11-20 00:02:00 UTC, covers 2; 1 after it are chained but not signed yet
           key         example.com/evenkeel/eu-1+b6a1d6b0+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs (named by the journal)
         stderr:
 
@@ -178,8 +179,8 @@ fn what_is_no_journal_is_exit_1() {
         error: cannot open journal `DIR/missing.db`
         error: journal `DIR/empty.db` is empty (0 bytes)
         exit 1
-        hint: check that the directory exists and belongs to the user of the daemon
         hint: check the path in the configuration; if it is the right file, its header is damaged: restore the newest copy that `evenkeel audit verify` accepts
+        hint: check the path; the journal's file is named in the agent's configuration
         hint: keep the file and its -wal for analysis, run `evenkeel audit verify` on a copy, then restore the newest copy that verifies
         stderr:"#]].assert_eq(&lines.into_iter().collect::<Vec<_>>().join("\n"));
 }
@@ -214,32 +215,17 @@ fn history_is_read_from_a_journal_too() {
         &expect![[r#"
             exit 0
             stdout:
-            {
-              "records": [
-                {
-                  "seq": 3,
-                  "at": "2026-11-20T00:03:00.123456Z",
-                  "kind": "effect_finished",
-                  "target": "cart",
-                  "record": {
-                    "at": "2026-11-20T00:03:00Z",
-                    "detail": "set to 4",
-                    "id": "ef-1",
-                    "outcome": "done",
-                    "record": "effect_finished",
-                    "target": "cart"
-                  },
-                  "link": "596989e37abd473ba7b1a92922fdf2137351984a4a438852ea8c64270f8e7159"
-                }
-              ]
-            }
+            {"records":[{"seq":3,"at":"2026-11-20T00:03:00.123456Z","kind":"effect_finished","target":"cart","record":{"record":"effect_finished","at":"2026-11-20T00:03:00Z","id":"ef-1","target":"cart","outcome":"done","detail":"set to 4"},"link":"596989e37abd473ba7b1a92922fdf2137351984a4a438852ea8c64270f8e7159"}]}
         "#]],
     );
-    scene.check("history nobody --store journal.db", &expect![[r#"
+    scene.check(
+        "history nobody --store journal.db",
+        &expect![[r#"
         exit 0
         stderr:
         no such records
-    "#]]);
+    "#]],
+    );
     scene.check(
         "history --store journal.db --from 2026-11-20T00:02:00Z --to 2026-11-20T00:01:00Z",
         &expect![[r#"
@@ -314,11 +300,14 @@ fn the_agent_is_asked_without_a_file() {
 
         hint: keep the journal as evidence: stop the agent, copy the file with its -wal, and verify the copy with `--store FILE --public-key TEXT`
     "#]]);
-    scene.check("audit export --socket a.sock --from-seq 1", &expect![[r#"
+    scene.check(
+        "audit export --socket a.sock --from-seq 1",
+        &expect![[r#"
         exit 0
         stdout:
         {"seq":1}
         {"seq":2}
-    "#]]);
+    "#]],
+    );
     assert_eq!(agent.asked().lines().next_back(), Some("GET /v1/audit/export?from_seq=1"));
 }

@@ -68,13 +68,17 @@ fn a_refusal_is_exit_1_with_the_hint() {
         refused: too many requests
 
         hint: wait 3 s
-    "#]].assert_eq(&table);
+    "#]]
+    .assert_eq(&table);
 }
 
 #[test]
 fn what_the_agent_could_not_do_has_not_happened() {
     let busy = || answer(503, "the agent is busy", "nothing has changed: try again");
-    check(busy(), FREEZE, &expect![[r#"
+    check(
+        busy(),
+        FREEZE,
+        &expect![[r#"
         exit 1
         stderr:
         failed: the agent is busy
@@ -83,15 +87,23 @@ fn what_the_agent_could_not_do_has_not_happened() {
 
         break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
           the file is named `break_glass_file` in the agent's configuration; remove it to go on
-    "#]]);
-    check(busy(), "status", &expect![[r#"
+    "#]],
+    );
+    check(
+        busy(),
+        "status",
+        &expect![[r#"
         exit 1
         stderr:
         failed: the agent is busy
 
         hint: nothing has changed: try again
-    "#]]);
-    check(answer(500, "the disk is full", "free space"), FREEZE, &expect![[r#"
+    "#]],
+    );
+    check(
+        answer(500, "the disk is full", "free space"),
+        FREEZE,
+        &expect![[r#"
         exit 1
         stderr:
         failed: the disk is full
@@ -100,13 +112,17 @@ fn what_the_agent_could_not_do_has_not_happened() {
 
         break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
           the file is named `break_glass_file` in the agent's configuration; remove it to go on
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_change_without_an_answer_is_unknown_and_says_how_to_check() {
     let late = answer(504, "the agent did not answer in time", "look at `evenkeel status`");
-    check(late, FREEZE, &expect![[r#"
+    check(
+        late,
+        FREEZE,
+        &expect![[r#"
         exit 3
         stderr:
         error: no answer from the agent at `a.sock`: it is unknown whether this took effect
@@ -116,46 +132,57 @@ fn a_change_without_an_answer_is_unknown_and_says_how_to_check() {
 
         break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
           the file is named `break_glass_file` in the agent's configuration; remove it to go on
-    "#]]);
-    check(Reply::Silence, "freeze checkout-api --reason failover --timeout 1s", &expect![[r#"
-        exit 3
-        stderr:
-        error: no answer from the agent at `a.sock`: it is unknown whether this took effect
-          cause: error sending request
-          cause: operation timed out
+    "#]],
+    );
+    check(
+        Reply::Silence,
+        "freeze checkout-api --reason failover --timeout 1s",
+        &expect![[r#"
+            exit 3
+            stderr:
+            error: no answer from the agent at `a.sock`: it is unknown whether this took effect
+              cause: operation timed out
 
-        hint: check before you repeat it: `evenkeel status` lists every override in force, `evenkeel history --limit 10` what was recorded last
+            hint: check before you repeat it: `evenkeel status` lists every override in force, `evenkeel history --limit 10` what was recorded last
 
-        break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
-          the file is named `break_glass_file` in the agent's configuration; remove it to go on
-    "#]]);
-    check(Reply::HangUp, FREEZE, &expect![[r#"
-        exit 3
-        stderr:
-        error: no answer from the agent at `a.sock`: it is unknown whether this took effect
-          cause: error sending request
-          cause: client error (SendRequest)
-          cause: connection closed before message completed
+            break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
+              the file is named `break_glass_file` in the agent's configuration; remove it to go on
+        "#]],
+    );
+    check(
+        Reply::HangUp,
+        FREEZE,
+        &expect![[r#"
+            exit 3
+            stderr:
+            error: no answer from the agent at `a.sock`: it is unknown whether this took effect
+              cause: connection closed before message completed
 
-        hint: check before you repeat it: `evenkeel status` lists every override in force, `evenkeel history --limit 10` what was recorded last
+            hint: check before you repeat it: `evenkeel status` lists every override in force, `evenkeel history --limit 10` what was recorded last
 
-        break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
-          the file is named `break_glass_file` in the agent's configuration; remove it to go on
-    "#]]);
-    check(Reply::CutOff("{\"enforced\":".to_owned()), FREEZE, &expect![[r#"
-        exit 3
-        stderr:
-        error: no answer from the agent at `a.sock`: it is unknown whether this took effect
-          cause: request or response body error
-          cause: error reading a body from connection
-          cause: end of file before message length reached
+            break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
+              the file is named `break_glass_file` in the agent's configuration; remove it to go on
+        "#]],
+    );
+    check(
+        Reply::CutOff("{\"enforced\":".to_owned()),
+        FREEZE,
+        &expect![[r#"
+            exit 3
+            stderr:
+            error: no answer from the agent at `a.sock`: it is unknown whether this took effect
+              cause: end of file before message length reached
 
-        hint: check before you repeat it: `evenkeel status` lists every override in force, `evenkeel history --limit 10` what was recorded last
+            hint: check before you repeat it: `evenkeel status` lists every override in force, `evenkeel history --limit 10` what was recorded last
 
-        break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
-          the file is named `break_glass_file` in the agent's configuration; remove it to go on
-    "#]]);
-    check(Reply::Answer(200, "<html>".to_owned()), FREEZE, &expect![[r#"
+            break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
+              the file is named `break_glass_file` in the agent's configuration; remove it to go on
+        "#]],
+    );
+    check(
+        Reply::Answer(200, "<html>".to_owned()),
+        FREEZE,
+        &expect![[r#"
         exit 3
         stderr:
         error: no answer from the agent at `a.sock`: it is unknown whether this took effect
@@ -165,8 +192,12 @@ fn a_change_without_an_answer_is_unknown_and_says_how_to_check() {
 
         break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
           the file is named `break_glass_file` in the agent's configuration; remove it to go on
-    "#]]);
-    check(Reply::Answer(502, "<html>".to_owned()), "expire ov-1", &expect![[r#"
+    "#]],
+    );
+    check(
+        Reply::Answer(502, "<html>".to_owned()),
+        "expire ov-1",
+        &expect![[r#"
         exit 3
         stderr:
         error: no answer from the agent at `a.sock`: it is unknown whether this took effect
@@ -176,24 +207,31 @@ fn a_change_without_an_answer_is_unknown_and_says_how_to_check() {
 
         break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
           the file is named `break_glass_file` in the agent's configuration; remove it to go on
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_question_without_an_answer_is_just_that() {
-    check(Reply::Silence, "status --timeout 1s", &expect![[r#"
-        exit 3
-        stderr:
-        error: the agent at `a.sock` did not answer in full
-          cause: error sending request
-          cause: operation timed out
+    check(
+        Reply::Silence,
+        "status --timeout 1s",
+        &expect![[r#"
+            exit 3
+            stderr:
+            error: the agent at `a.sock` did not answer in full
+              cause: operation timed out
 
-        hint: ask again, with `--timeout 60s` if it is slow; `evenkeel status` shows whether it answers at all
+            hint: ask again, with `--timeout 60s` if it is slow; `evenkeel status` shows whether it answers at all
 
-        break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
-          the file is named `break_glass_file` in the agent's configuration; remove it to go on
-    "#]]);
-    check(answer(504, "late", ""), "explain cart", &expect![[r#"
+            break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
+              the file is named `break_glass_file` in the agent's configuration; remove it to go on
+        "#]],
+    );
+    check(
+        answer(504, "late", ""),
+        "explain cart",
+        &expect![[r#"
         exit 3
         stderr:
         error: the agent at `a.sock` did not answer in full
@@ -203,47 +241,62 @@ fn a_question_without_an_answer_is_just_that() {
 
         break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
           the file is named `break_glass_file` in the agent's configuration; remove it to go on
-    "#]]);
-    check(Reply::CutOff("{\"seq\":1}\n".to_owned()), "audit export", &expect![[r#"
-        exit 3
-        stdout:
-        {"seq":1}
-        stderr:
-        error: the agent at `a.sock` did not answer in full
-          cause: request or response body error
-          cause: error reading a body from connection
-          cause: end of file before message length reached
+    "#]],
+    );
+    check(
+        Reply::CutOff("{\"seq\":1}\n".to_owned()),
+        "audit export",
+        &expect![[r#"
+            exit 3
+            stdout:
+            {"seq":1}
+            stderr:
+            error: the agent at `a.sock` did not answer in full
+              cause: end of file before message length reached
 
-        hint: ask again, with `--timeout 60s` if it is slow; `evenkeel status` shows whether it answers at all
+            hint: ask again, with `--timeout 60s` if it is slow; `evenkeel status` shows whether it answers at all
 
-        break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
-          the file is named `break_glass_file` in the agent's configuration; remove it to go on
-    "#]]);
+            break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
+              the file is named `break_glass_file` in the agent's configuration; remove it to go on
+        "#]],
+    );
 }
 
 #[test]
 fn who_is_no_agent_is_told_apart() {
-    check(Reply::Answer(200, "<html>".to_owned()), "status", &expect![[r#"
+    check(
+        Reply::Answer(200, "<html>".to_owned()),
+        "status",
+        &expect![[r#"
         exit 1
         stderr:
         error: the answer from `a.sock` is not one of evenkeeld: expected value at line 1 column 1
 
         hint: check that the address is that of evenkeeld, and that `evenkeel --version` matches its version
-    "#]]);
-    check(Reply::Answer(404, "<html>".to_owned()), "history", &expect![[r#"
+    "#]],
+    );
+    check(
+        Reply::Answer(404, "<html>".to_owned()),
+        "history",
+        &expect![[r#"
         exit 1
         stderr:
         error: the answer from `a.sock` is not one of evenkeeld: it answered 404 Not Found
 
         hint: check that the address is that of evenkeeld, and that `evenkeel --version` matches its version
-    "#]]);
-    check(Reply::Answer(302, String::new()), FREEZE, &expect![[r#"
+    "#]],
+    );
+    check(
+        Reply::Answer(302, String::new()),
+        FREEZE,
+        &expect![[r#"
         exit 1
         stderr:
         error: the answer from `a.sock` is not one of evenkeeld: it answered 302 Found
 
         hint: check that the address is that of evenkeeld, and that `evenkeel --version` matches its version
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -253,8 +306,6 @@ fn without_an_agent_the_break_glass_line_is_printed() {
         exit 3
         stderr:
         error: the agent cannot be reached at `a.sock`
-          cause: error sending request
-          cause: client error (Connect)
           cause: No such file or directory (os error 2)
 
         hint: is it running on this host? `systemctl status evenkeeld`; for another socket or host give `--socket PATH` or `--url https://HOST`
@@ -266,8 +317,6 @@ fn without_an_agent_the_break_glass_line_is_printed() {
         exit 3
         stderr:
         error: the agent cannot be reached at `a.sock`
-          cause: error sending request
-          cause: client error (Connect)
           cause: No such file or directory (os error 2)
 
         hint: is it running on this host? `systemctl status evenkeeld`; for another socket or host give `--socket PATH` or `--url https://HOST`
@@ -281,8 +330,6 @@ fn without_an_agent_the_break_glass_line_is_printed() {
         exit 3
         stderr:
         error: the agent cannot be reached at `b.sock`
-          cause: error sending request
-          cause: client error (Connect)
           cause: Connection refused (os error 111)
 
         hint: is it running on this host? `systemctl status evenkeeld`; for another socket or host give `--socket PATH` or `--url https://HOST`
@@ -300,9 +347,6 @@ fn a_port_where_nobody_listens_is_not_reachable() {
         exit 3
         stderr:
         error: the agent cannot be reached at `http://127.0.0.1:PORT`
-          cause: error sending request
-          cause: client error (Connect)
-          cause: tcp connect error
           cause: Connection refused (os error 111)
 
         hint: check the address and, for a private certificate authority, `--ca-file FILE`; on the agent's host `evenkeel` works without any of it
@@ -327,7 +371,8 @@ fn a_disk_that_is_full_is_said() {
     expect![[r#"
         error: cannot write to stdout
           cause: No space left on device (os error 28)
-    "#]].assert_eq(&String::from_utf8_lossy(&output.stderr));
+    "#]]
+    .assert_eq(&String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
@@ -335,33 +380,35 @@ fn files_of_the_connection_are_checked() {
     let scene = Scene::new().file("token", "two words").file("ca.pem", "not a certificate");
     let mode = std::fs::Permissions::from_mode(0o600);
     std::fs::set_permissions(scene.dir.path().join("token"), mode).unwrap();
-    scene.check("status --url https://127.0.0.1:1 --token-file nowhere", &expect![[r#"
+    scene.check(
+        "status --url https://127.0.0.1:1 --token-file nowhere",
+        &expect![[r#"
         exit 1
         stderr:
         error: cannot read token `nowhere`
           cause: No such file or directory (os error 2)
 
         hint: check the path, and that you may read the file
-    "#]]);
-    scene.check("status --url https://127.0.0.1:1 --token-file token", &expect![[r#"
+    "#]],
+    );
+    scene.check(
+        "status --url https://127.0.0.1:1 --token-file token",
+        &expect![[r#"
         exit 1
         stderr:
         error: the token in `token` has characters that a token cannot have
 
         hint: a token is one line, as `evenkeel token` printed it
-    "#]]);
-    scene.check("status --url https://127.0.0.1:1 --ca-file ca.pem", &expect![[r#"
-        exit 3
+    "#]],
+    );
+    scene.check(
+        "status --url https://127.0.0.1:1 --ca-file ca.pem",
+        &expect![[r#"
+        exit 1
         stderr:
-        error: the agent cannot be reached at `https://127.0.0.1:1`
-          cause: error sending request
-          cause: client error (Connect)
-          cause: tcp connect error
-          cause: Connection refused (os error 111)
+        error: `ca.pem` is not a PEM file of certificates
 
-        hint: check the address and, for a private certificate authority, `--ca-file FILE`; on the agent's host `evenkeel` works without any of it
-
-        break-glass: on the agent's host, `touch /etc/evenkeel/freeze` freezes everything, also with the API down;
-          the file is named `break_glass_file` in the agent's configuration; remove it to go on
-    "#]]);
+        hint: it must have a part `-----BEGIN CERTIFICATE-----`
+    "#]],
+    );
 }

@@ -12,5 +12,6 @@ mod command;
 mod failures;
 mod overrides;
 mod reading;
+mod runbooks;
 mod secrets;
 mod usage;

@@ -23,7 +23,10 @@ fn check(body: &str, line: &str, expected: &Expect) {
 
 #[test]
 fn a_freeze_says_until_when_and_how_to_end_it() {
-    check(FROZEN, "freeze checkout-api --for 4h --reason 'database failover'", &expect![[r#"
+    check(
+        FROZEN,
+        "freeze checkout-api --for 4h --reason 'database failover'",
+        &expect![[r#"
         POST /v1/overrides {"kind":"freeze","scope":"checkout-api","for":"4h","reason":"database failover"}
         exit 0
         stdout:
@@ -32,37 +35,42 @@ fn a_freeze_says_until_when_and_how_to_end_it() {
         stderr:
 
         hint: to end it, `evenkeel expire ov-3`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn json_is_the_answer_as_it_came() {
-    check(FROZEN, "-o json freeze checkout-api --reason 'database failover'", &expect![[r#"
+    check(
+        FROZEN,
+        "-o json freeze checkout-api --reason 'database failover'",
+        &expect![[r#"
         POST /v1/overrides {"kind":"freeze","scope":"checkout-api","for":"4h","reason":"database failover"}
         exit 0
         stdout:
         {"enforced":true,"override":{"id":"ov-3","kind":"freeze","scope":"checkout-api","actor":"ana","reason":"database failover","starts_at":"2026-11-19T23:40:00Z","ends_at":"2026-11-20T03:40:00Z"},"targets":1,"effects_in_flight":[],"effects_withdrawn":[]}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_pin_shows_what_can_no_longer_be_called_back() {
-    check(PINNED, "pin team=payments,tier=web 12 --for 3d --reason 'load test'", &expect![[r#"
-        POST /v1/overrides {"kind":"pin","scope":"team=payments,tier=web","for":"3d","reason":"load test","capacity":12}
-        exit 0
-        stdout:
-        enforced: pin ov-4 on team=payments,tier=web at 12 until 2026-11-22 23:40 UTC (in 3d) by ana: load�[31m test�enforced: not
-          on 2 targets
-          started before and cannot be called back:
-            EFFECT  TARGET        FROM  TO  SINCE                    OUTCOME
-            ef-12   checkout-api  12    18  2026-11-19 23:39:58 UTC  not yet
-          withdrawn before they started:
-            EFFECT  TARGET  FROM  TO  SINCE                    OUTCOME
-            ef-13   cart    3     4   2026-11-19 23:39:59 UTC  not yet
-        stderr:
+    check(
+        PINNED,
+        "pin team=payments,tier=web 12 --for 3d --reason 'load test'",
+        &expect![[r#"
+            POST /v1/overrides {"kind":"pin","scope":"team=payments,tier=web","for":"3d","reason":"load test","capacity":12}
+            exit 0
+            stdout:
+            enforced: pin ov-4 on team=payments,tier=web at 12 until 2026-11-22 23:40 UTC (in 3d) by ana: load�[31m test�enforced: not
+              on 2 targets
+              started before, cannot be called back: ef-12 on checkout-api 12 -> 18, since 2026-11-19 23:39:58 UTC
+              withdrawn before it started: ef-13 on cart 3 -> 4, since 2026-11-19 23:39:59 UTC
+            stderr:
 
-        hint: to end it, `evenkeel expire ov-4`
-    "#]]);
+            hint: to end it, `evenkeel expire ov-4`
+        "#]],
+    );
 }
 
 #[test]
@@ -98,16 +106,24 @@ fn each_verb_asks_for_what_it_says() {
 
 #[test]
 fn an_expiry_names_what_it_ended() {
-    check(EXPIRED, "expire ov-3 --reason 'failover done'", &expect![[r#"
-        POST /v1/overrides/expire {"id":"ov-3","reason":"failover done"}
-        exit 0
-        stdout:
-        enforced: expired freeze ov-3 on checkout-api until 03:40 UTC (in 4h) by ana: database failover
-    "#]]);
-    check(EXPIRED, "expire ov-3 --output json", &expect![[r#"
+    check(
+        EXPIRED,
+        "expire ov-3 --reason 'failover done'",
+        &expect![[r#"
+            POST /v1/overrides/expire {"id":"ov-3","reason":"failover done"}
+            exit 0
+            stdout:
+            enforced: expired ov-3: freeze on checkout-api by ana: database failover
+        "#]],
+    );
+    check(
+        EXPIRED,
+        "expire ov-3 --output json",
+        &expect![[r#"
         POST /v1/overrides/expire {"id":"ov-3","reason":""}
         exit 0
         stdout:
         {"enforced":true,"expired":[{"id":"ov-3","kind":"freeze","scope":"checkout-api","actor":"ana","reason":"database failover","starts_at":"2026-11-19T23:40:00Z","ends_at":"2026-11-20T03:40:00Z"}]}
-    "#]]);
+    "#]],
+    );
 }

@@ -38,7 +38,9 @@ fn check(line: &str, expected: &Expect) {
 
 #[test]
 fn status_is_a_table() {
-    check("status", &expect![[r#"
+    check(
+        "status",
+        &expect![[r#"
         GET /v1/status
         exit 0
         stdout:
@@ -53,7 +55,8 @@ fn status_is_a_table() {
 
         OVERRIDE  DOES    ON             BY   ENDS                        REASON
         ov-3      freeze  team=payments  ana  until 03:40 UTC (in 3h30m)  database failover
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -94,7 +97,9 @@ fn status_as_json_is_the_answer_as_it_came() {
 
 #[test]
 fn explain_begins_with_the_sentence() {
-    check("explain checkout-api", &expect![[r#"
+    check(
+        "explain checkout-api",
+        &expect![[r#"
         GET /v1/explain/checkout-api
         GET /v1/status?target=checkout-api
         exit 0
@@ -116,7 +121,8 @@ fn explain_begins_with_the_sentence() {
 
         BEFORE THAT              UNTIL                    IT WAS
         2026-11-19 23:40:00 UTC  2026-11-20 00:05:09 UTC  keeping 12: no signal asks for any capacity
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -129,7 +135,8 @@ fn explain_of_the_past_goes_by_the_clock_of_the_agent() {
     expect![[r#"
         GET /v1/explain/a%2Fb+c?at=2026-11-20T01%3A00%3A00Z
         GET /v1/status?target=checkout-api
-        GET /v1/explain/checkout-api?at=2026-11-19T23%3A55%3A00.25Z"#]].assert_eq(&agent.asked());
+        GET /v1/explain/checkout-api?at=2026-11-19T23%3A55%3A00.25Z"#]]
+    .assert_eq(&agent.asked());
 }
 
 #[test]
@@ -139,6 +146,7 @@ fn history_has_a_line_per_record_also_of_kinds_it_does_not_know() {
         &expect![[r#"
             GET /v1/status?target=checkout-api
             GET /v1/history?limit=7&target=checkout-api&kind=effect_planned&from=2026-11-19T23%3A10%3A00.25Z&to=2026-11-20T00%3A10%3A00Z
+            GET /v1/history?limit=5&target=checkout-api&kind=effect_planned&from=2026-11-19T23%3A10%3A00.25Z&to=2026-11-20T00%3A10%3A00Z&before_seq=480
             exit 0
             stdout:
             RECORD  AT                       KIND            TARGET        WHAT
@@ -149,11 +157,53 @@ fn history_has_a_line_per_record_also_of_kinds_it_does_not_know() {
 }
 
 #[test]
-fn history_as_json_is_the_answer_as_it_came() {
+fn history_as_json_has_every_record_as_it_came() {
+    check(
+        "history -o json --limit 2",
+        &expect![[r#"
+        GET /v1/history?limit=2
+        exit 0
+        stdout:
+        {"records":[{"seq":481,"at":"2026-11-20T00:09:30Z","kind":"effect_planned","target":"checkout-api","record":{"record":"effect_planned","at":"2026-11-20T00:09:30Z","id":"ef-12","target":"checkout-api","policy":"web","desired":12,"expected":10,"term":3,"why":"scaling 10 -> 12: `rps` is 660.0 and needs 11.8"},"link":"cd"},{"seq":480,"at":"2026-11-20T00:00:00Z","kind":"omen_seen","target":null,"record":{"record":"omen_seen","birds":7},"link":"ab"}]}
+    "#]],
+    );
+}
+
+#[test]
+fn history_goes_on_where_a_page_was_short() {
+    let page = |seqs: [u64; 2]| {
+        let records = seqs.map(|it| {
+            serde_json::json!({"seq": it, "at": "2026-11-20T00:00:00Z", "kind": "break_glass_released",
+                "target": null, "record": {"record": "break_glass_released", "at": "2026-11-20T00:00:00Z"}, "link": "ab"})
+        });
+        Reply::Answer(200, serde_json::json!({ "records": records }).to_string())
+    };
     let scene = Scene::new();
-    let _agent = started(&scene);
-    let output = scene.output("history -o json --socket a.sock");
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{HISTORY}\n"));
+    let agent = Agent::start(
+        scene.dir.path().join("a.sock"),
+        &[
+            ("GET /v1/history?limit=998&before_seq=5", page([4, 3])),
+            ("GET /v1/history?limit=996&before_seq=3", page([2, 1])),
+            ("GET /v1/history?limit=1000", page([6, 5])),
+            // Does not go back in time.
+            ("GET /v1/history?limit=3", page([6, 5])),
+            ("GET /v1/history?limit=1&before_seq=5", page([6, 5])),
+        ],
+    );
+    scene.check("history --limit 1000 --socket a.sock", &expect![[r#"
+        exit 0
+        stdout:
+        RECORD  AT                       KIND                  TARGET  WHAT
+        6       2026-11-20 00:00:00 UTC  break_glass_released  -       no longer frozen by the local file
+        5       2026-11-20 00:00:00 UTC  break_glass_released  -       no longer frozen by the local file
+        4       2026-11-20 00:00:00 UTC  break_glass_released  -       no longer frozen by the local file
+        3       2026-11-20 00:00:00 UTC  break_glass_released  -       no longer frozen by the local file
+        2       2026-11-20 00:00:00 UTC  break_glass_released  -       no longer frozen by the local file
+        1       2026-11-20 00:00:00 UTC  break_glass_released  -       no longer frozen by the local file
+    "#]]);
+    let said = scene.said("history --limit 3 --socket a.sock");
+    assert_eq!(said.lines().count(), 5, "{said}");
+    assert_eq!(agent.asked().lines().count(), 5);
 }
 
 #[test]

@@ -6,125 +6,82 @@ use crate::command::Scene;
 
 #[test]
 fn help_reads_well() {
-    Scene::new().check("--help", &expect![[r#"
-        exit 0
-        stdout:
-        Ask the agent what it does and why, stop it, overrule it, and check its log
+    Scene::new().check(
+        "--help",
+        &expect![[r#"
+            exit 0
+            stdout:
+            Ask the agent what it does and why, stop it, overrule it, and check its log
 
-        Usage: evenkeel [OPTIONS] <COMMAND>
+            Usage: evenkeel [OPTIONS] <COMMAND>
 
-        Commands:
-          check          Validate documents: every fault with file, line, column and a hint
-          status         Show what rules each target, its capacity, and what comes next
-          explain        Say why something did or did not happen to a target
-          freeze         Let the agent change nothing in a scope
-          hold           Keep the current capacity of a scope
-          no-scale-down  Let a scope grow, but never shrink
-          pin            Set exactly one capacity and keep it
-          expire         End an override, or every override with exactly this scope
-          history        Show what happened, newest first
-          audit          Prove that the log was not changed, or copy it out
-          token          Make a token for somebody, and its hash for the `Access` document
+            Commands:
+              check          Validate documents: every fault with file, line, column and a hint
+              status         Show what rules each target, its capacity, and what comes next
+              explain        Say why something did or did not happen to a target
+              freeze         Let the agent change nothing in a scope
+              hold           Keep the current capacity of a scope
+              no-scale-down  Let a scope grow, but never shrink
+              pin            Set exactly one capacity and keep it
+              expire         End an override, or every override with exactly this scope
+              history        Show what happened, newest first
+              audit          Prove that the log was not changed, or copy it out
+              token          Make a token for somebody, and its hash for the `Access` document
 
-        Options:
-          -h, --help
-                  Print help (see a summary with '-h')
+            Options:
+              -h, --help     Print help
+              -V, --version  Print version
 
-          -V, --version
-                  Print version
+            Options of every verb:
+              -o, --output <FORM>       `text` for people or `json` for programs [default: text]
+                  --socket <PATH>       Unix socket of the agent [default: /run/evenkeel/evenkeel.sock]
+                  --url <URL>           Agent on another host: `https://HOST[:PORT]`
+                  --token-file <FILE>   File with your token, for --url; a token itself is never an argument
+                  --ca-file <FILE>      Trust only the certificates in this PEM file, for --url
+                  --timeout <DURATION>  How long to wait for each answer [default: 10s; `audit`: 10m]
 
-        Options of every verb:
-          -o, --output <FORM>
-                  Text for people or JSON for programs
+            Exit status: 0 done or enforced; 1 refused, not found or invalid; 2 wrong usage;
+            3 agent not reachable (prints how to freeze everything without it).
 
-                  Possible values:
-                  - text: For people
-                  - json: For programs
-          
-                  [default: text]
-
-              --socket <PATH>
-                  Unix socket of the agent [default: /run/evenkeel/evenkeel.sock]
-
-              --url <URL>
-                  Agent on another host: `https://HOST[:PORT]`
-
-              --token-file <FILE>
-                  File with your token, for --url; a token itself is never an argument
-
-              --ca-file <FILE>
-                  Trust only the certificates in this PEM file, for --url
-
-              --timeout <DURATION>
-                  How long to wait for each answer [default: 10s; `audit`: 10m]
-
-        Exit status: 0 done or enforced; 1 refused, not found or invalid; 2 wrong usage;
-        3 agent not reachable (prints how to freeze everything without it).
-
-        Environment: EVENKEEL_SOCKET, EVENKEEL_URL, EVENKEEL_TOKEN or EVENKEEL_TOKEN_FILE
-        say where the agent is and who you are; options win over them. NO_COLOR is honoured.
-    "#]]);
+            Environment: EVENKEEL_SOCKET, EVENKEEL_URL, EVENKEEL_TOKEN or EVENKEEL_TOKEN_FILE
+            say where the agent is and who you are; options win over them. NO_COLOR is honoured.
+        "#]],
+    );
 }
 
 #[test]
 fn help_of_a_verb_reads_well() {
-    Scene::new().check("pin --help", &expect![[r#"
-        exit 0
-        stdout:
-        Set exactly one capacity and keep it
+    Scene::new().check(
+        "pin --help",
+        &expect![[r#"
+            exit 0
+            stdout:
+            Set exactly one capacity and keep it
 
-        Usage: evenkeel pin [OPTIONS] --reason <TEXT> <SCOPE> [CAPACITY]
+            Usage: evenkeel pin [OPTIONS] --reason <TEXT> <SCOPE> [CAPACITY]
 
-        Arguments:
-          <SCOPE>
-                  On what
+            Arguments:
+              <SCOPE>     On what
+              [CAPACITY]  At which capacity; without one, the current capacity (of one target)
 
-          [CAPACITY]
-                  At which capacity; without one, the current capacity (of one target)
+            Options:
+                  --capacity <N>    The same, as an option
+                  --for <DURATION>  For how long, with a unit; at most 72h [default: 4h]
+                  --reason <TEXT>   Why; the next person on call will read it
+              -h, --help            Print help
 
-        Options:
-              --capacity <N>
-                  The same, as an option
+            Options of every verb:
+              -o, --output <FORM>       `text` for people or `json` for programs [default: text]
+                  --socket <PATH>       Unix socket of the agent [default: /run/evenkeel/evenkeel.sock]
+                  --url <URL>           Agent on another host: `https://HOST[:PORT]`
+                  --token-file <FILE>   File with your token, for --url; a token itself is never an argument
+                  --ca-file <FILE>      Trust only the certificates in this PEM file, for --url
+                  --timeout <DURATION>  How long to wait for each answer [default: 10s; `audit`: 10m]
 
-              --for <DURATION>
-                  For how long, with a unit; at most 72h
-          
-                  [default: 4h]
-
-              --reason <TEXT>
-                  Why; the next person on call will read it
-
-          -h, --help
-                  Print help (see a summary with '-h')
-
-        Options of every verb:
-          -o, --output <FORM>
-                  Text for people or JSON for programs
-
-                  Possible values:
-                  - text: For people
-                  - json: For programs
-          
-                  [default: text]
-
-              --socket <PATH>
-                  Unix socket of the agent [default: /run/evenkeel/evenkeel.sock]
-
-              --url <URL>
-                  Agent on another host: `https://HOST[:PORT]`
-
-              --token-file <FILE>
-                  File with your token, for --url; a token itself is never an argument
-
-              --ca-file <FILE>
-                  Trust only the certificates in this PEM file, for --url
-
-              --timeout <DURATION>
-                  How long to wait for each answer [default: 10s; `audit`: 10m]
-
-        A SCOPE is a target's name, `team=payments,tier=web` (all of these labels),
-        `region:NAME` or `all`.
-    "#]]);
+            A SCOPE is a target's name, `team=payments,tier=web` (all of these labels),
+            `region:NAME` or `all`.
+        "#]],
+    );
 }
 
 #[test]

@@ -102,7 +102,7 @@ pub enum Rule {
     /// Demand: `value / (rate_per_unit * drained_within)`.
     QueueDepth { drained_within: SignedDuration, rate_per_unit: f64 },
     /// The value is a latency; it shall stay at or below `objective_seconds`,
-    /// `> 0`. Above it, demand is `current * min(value / objective, 2)`; near it
+    /// `> 0`. Above it, demand is `ready * min(value / objective, 2)`; near it
     /// (within the tolerance) current capacity is kept; below, nothing is asked.
     /// It never asks for less than the other signals do.
     LatencyObjective { objective_seconds: f64 },

@@ -152,10 +152,11 @@ impl Audit {
         };
         let found = self.documents.target(target);
         let target = found.ok_or_else(|| format!("{id} is on unknown target {target}"))?;
-        let pinned_at = self.ruling(target, *at).and_then(|it| match it.kind {
+        let pins = self.active(target, *at).filter_map(|it| match it.kind {
             OverrideKind::Pin { capacity } => Some(capacity),
             OverrideKind::Freeze | OverrideKind::Hold | OverrideKind::NoScaleDown => None,
         });
+        let pinned_at = pins.last();
         let policy = self.documents.policy_of(&target.id);
         let (at, from, to) = (*at, *expected, *desired);
         let planned = Planned { at, target, policy, from, to, pinned_at };
@@ -218,14 +219,13 @@ impl Audit {
         match ruling.kind {
             OverrideKind::Freeze | OverrideKind::Hold => Err(says()),
             OverrideKind::NoScaleDown => require(it.from < it.to, says),
-            // The blast radius may allow only a part of the way at a time.
-            OverrideKind::Pin { capacity } => {
-                let goal = it.target.bounds.clamp(capacity);
-                let is_nearer = (it.from < it.to && it.to <= goal)
-                    || (goal <= it.to && it.to < it.from);
-                require(is_nearer, says)
-            }
-        }
+            OverrideKind::Pin { .. } => Ok(()),
+        }?;
+        let Some(pinned_at) = it.pinned_at else { return Ok(()) };
+        // The blast radius may allow only a part of the way at a time.
+        let goal = it.target.bounds.clamp(pinned_at);
+        let is_nearer = (it.from < it.to && it.to <= goal) || (goal <= it.to && it.to < it.from);
+        require(is_nearer, || format!("it is pinned at {pinned_at}"))
     }
 
     fn blast_radius(&self, it: &Planned<'_>) -> Verdict {
@@ -308,17 +308,20 @@ impl Audit {
     /// The override that rules: freeze over hold over no-scale-down over pin,
     /// the newer of two equals.
     fn ruling(&self, target: &Target, at: Timestamp) -> Option<&Override> {
-        let active = self
-            .overrides
-            .values()
-            .filter(|it| it.starts_at <= at && at < it.ends_at && it.scope.covers(target));
         let rank = |it: &&Override| match it.kind {
             OverrideKind::Freeze => 4,
             OverrideKind::Hold => 3,
             OverrideKind::NoScaleDown => 2,
             OverrideKind::Pin { .. } => 1,
         };
-        active.max_by_key(|it| (rank(it), it.id))
+        self.active(target, at).max_by_key(|it| (rank(it), it.id))
+    }
+
+    /// Those in force, oldest first.
+    fn active(&self, target: &Target, at: Timestamp) -> impl Iterator<Item = &Override> {
+        let is_active =
+            move |it: &&Override| it.starts_at <= at && at < it.ends_at && it.scope.covers(target);
+        self.overrides.values().filter(is_active)
     }
 
     fn take_in(&mut self, record: &Record) {
@@ -377,8 +380,8 @@ impl Audit {
 
 fn bounds(it: &Planned<'_>) -> Verdict {
     let bounds = it.target.bounds;
-    let is_nearer = (it.from < it.to && it.to <= bounds.min)
-        || (bounds.max <= it.to && it.to < it.from);
+    let is_nearer =
+        (it.from < it.to && it.to <= bounds.min) || (bounds.max <= it.to && it.to < it.from);
     require(bounds.contain(it.to) || is_nearer, || format!("bounds are {bounds:?}"))
 }
 

@@ -94,12 +94,9 @@ fn lies() -> impl Strategy<Value = (Lie, usize)> {
     // Zero is believed after five minutes of it: 20 observations, 15 s apart.
     (any_lie, 1usize..200).prop_map(|(lie, n)| match lie {
         Lie::Zero | Lie::ProviderDown => (lie, n.min(19)),
-        Lie::Half
-        | Lie::NotANumber
-        | Lie::Negative
-        | Lie::NoSeries
-        | Lie::Stale
-        | Lie::Unasked => (lie, n),
+        Lie::Half | Lie::NotANumber | Lie::Negative | Lie::NoSeries | Lie::Stale | Lie::Unasked => {
+            (lie, n)
+        }
     })
 }
 
@@ -115,10 +112,9 @@ impl Lie {
             Lie::NotANumber => read(f64::NAN, None),
             Lie::Negative => read(-value, None),
             Lie::NoSeries => Reading::Missing(Absence::NoSeries),
-            Lie::Stale => Reading::Missing(Absence::Stale {
-                age_seconds: 90.0,
-                age_seconds_max: 60.0,
-            }),
+            Lie::Stale => {
+                Reading::Missing(Absence::Stale { age_seconds: 90.0, age_seconds_max: 60.0 })
+            }
             Lie::Unasked => {
                 told.signals.clear();
                 return told;

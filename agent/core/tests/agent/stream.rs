@@ -56,9 +56,16 @@ pub(crate) enum Event {
     /// Targets are observed in one batch.
     Look(Vec<Glance>),
     /// The executor reports on one of all effects ever sent: maybe late, maybe twice.
-    End { nth: usize, outcome: EffectOutcome, really: bool },
+    End {
+        nth: usize,
+        outcome: EffectOutcome,
+        really: bool,
+    },
     /// A person asks.
-    Ask { known: bool, verb: Verb },
+    Ask {
+        known: bool,
+        verb: Verb,
+    },
     BreakGlass(BreakGlassReading),
     /// One of [`document_sets`] comes into force.
     Load(usize),
@@ -66,7 +73,10 @@ pub(crate) enum Event {
     Snapshot,
     TimePassed,
     /// Somebody else sets a capacity.
-    ChangeOutside { target: usize, capacity: u32 },
+    ChangeOutside {
+        target: usize,
+        capacity: u32,
+    },
 }
 
 /// One target as observed.
@@ -303,7 +313,12 @@ pub(crate) fn document_sets() -> [Arc<Documents>; 3] {
 }
 
 /// Lets everything in `steps` happen, and calls `after` after each.
-pub(crate) fn run(steps: &[Step], mut after: impl FnMut(&Rig)) -> Vec<Entry> {
+pub(crate) fn run(steps: &[Step], after: impl FnMut(&Rig)) -> Vec<Entry> {
+    run_through(steps, after).1
+}
+
+/// As [`run`], and returns the rig as well.
+pub(crate) fn run_through(steps: &[Step], mut after: impl FnMut(&Rig)) -> (Rig, Vec<Entry>) {
     let sets = document_sets();
     let mut rig = Rig::new(&sets[0], 6);
     let mut history =
@@ -370,5 +385,5 @@ pub(crate) fn run(steps: &[Step], mut after: impl FnMut(&Rig)) -> Vec<Entry> {
         }
         after(&rig);
     }
-    history
+    (rig, history)
 }

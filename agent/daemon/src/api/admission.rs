@@ -52,6 +52,15 @@ impl Shared {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct VerbWord(pub(crate) &'static str);
 
+/// Who counts a request, so that none is counted twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// The API: it did not get to the loop, or asked it nothing that counts.
+    Here,
+    /// The loop, as enforced or refused.
+    ByTheLoop,
+}
+
 /// The layer around each endpoint.
 pub(crate) async fn admit(
     State((shared, endpoint)): State<(Arc<Shared>, Endpoint)>,
@@ -66,7 +75,9 @@ pub(crate) async fn admit(
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let word = response.extensions().get::<VerbWord>().map_or(endpoint.word(), |it| it.0);
     let status = response.status();
-    shared.state.metrics.count_request(word, answer_word(status));
+    if response.extensions().get::<Counted>() != Some(&Counted::ByTheLoop) {
+        shared.state.metrics.count_request(word, answer_word(status));
+    }
     debug!(verb = word, status = status.as_u16(), "request answered");
     response
 }

@@ -220,7 +220,7 @@ async fn accept_all<D: Door>(door: Arc<D>, router: Router, mut shutdown: watch::
     }
 }
 
-async fn serve_connection(
+pub(crate) async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
     router: Router,

@@ -7,12 +7,16 @@
 
 use std::sync::LazyLock;
 
-use utoipa::OpenApi;
+use axum::http::Method;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
 
-use super::{journal, overrides, service, status};
+use super::{Endpoint, Needs, journal, overrides, service, status};
 
 #[derive(OpenApi)]
 #[openapi(
+    modifiers(&Admission),
     info(
         title = "Evenkeel",
         description = "One daemon per region. Over the Unix socket the kernel says who asks; over \
@@ -37,6 +41,53 @@ use super::{journal, overrides, service, status};
     )
 )]
 struct Description;
+
+/// What [`super::admission`] adds to every endpoint.
+struct Admission;
+
+/// Name of the token's scheme within the description.
+const TOKEN: &str = "token";
+
+impl Modify for Admission {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A person's token, over TLS; the Unix socket needs none"))
+            .build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme(TOKEN, SecurityScheme::Http(scheme));
+        for endpoint in Endpoint::ALL {
+            let path = openapi.paths.paths.get_mut(endpoint.path());
+            let operation = path.and_then(|it| match endpoint.method() {
+                Method::POST => it.post.as_mut(),
+                _ => it.get.as_mut(),
+            });
+            let Some(operation) = operation else { continue };
+            let mut refusals = vec![("504", "No answer in time")];
+            if !endpoint.is_probe() {
+                refusals.push(("503", "Too much at once, or the daemon stops; try again"));
+            }
+            if endpoint.needs() != Needs::Nothing {
+                refusals.extend([
+                    ("401", "Not known"),
+                    ("403", "Not allowed"),
+                    ("429", "Too many failed authentications from this address"),
+                ]);
+                let required = SecurityRequirement::new(TOKEN, <[String; 0]>::default());
+                operation.security = Some(vec![required]);
+            }
+            for (status, what) in refusals {
+                let body = ContentBuilder::new()
+                    .schema(Some(Ref::from_schema_name("ErrorAnswer")))
+                    .build();
+                let response =
+                    ResponseBuilder::new().description(what).content("application/json", body);
+                let all = &mut operation.responses.responses;
+                all.entry(status.to_owned()).or_insert_with(|| response.build().into());
+            }
+        }
+    }
+}
 
 /// The description as JSON text.
 pub fn document() -> String {

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use evenkeel_core::api::{
@@ -17,10 +16,10 @@ use evenkeel_core::api::{
 use evenkeel_core::documents::Identity;
 use evenkeel_core::overrides::{Override, OverrideState};
 use evenkeel_core::request::{Answer, Expirable, OverrideAsked, Request, Verb};
+use evenkeel_core::status::InFlightEffect;
 use evenkeel_core::units::parse_duration;
-use tracing::{info, warn};
 
-use super::admission::{Shared, VerbWord};
+use super::admission::{Counted, Shared, VerbWord};
 use super::answer::Failed;
 use super::body::{Nothing, Params, Sent};
 use crate::mailbox::Reply;
@@ -66,38 +65,25 @@ pub(crate) async fn set_override(
     let word = match asked.kind {
         OverrideWord::Freeze => "freeze",
         OverrideWord::Hold => "hold",
-        OverrideWord::NoScaleDown => "no_scale_down",
+        OverrideWord::NoScaleDown => "no-scale-down",
         OverrideWord::Pin => "pin",
     };
-    let answered = set(&shared, identity, asked).await;
-    (Extension(VerbWord(word)), answered.map(Json)).into_response()
+    let (counted, answered) = match set_verb(asked) {
+        Ok(verb) => carry_out(&shared, identity, verb, override_set).await,
+        Err(failed) => (Counted::Here, Err(failed)),
+    };
+    (Extension(counted), Extension(VerbWord(word)), answered.map(Json)).into_response()
 }
 
-async fn set(
-    shared: &Shared,
-    identity: Identity,
-    asked: OverrideRequest,
-) -> Result<OverrideAnswer, Failed> {
-    let verb = set_verb(asked)?;
-    let Reply { answer, still_running, withdrawn } = carry_out(shared, identity, verb).await?;
-    match answer? {
-        Answer::OverrideSet { accepted, n_targets } => {
-            info!(
-                verb = accepted.kind.word(),
-                override_id = %accepted.id,
-                scope = %accepted.scope,
-                actor = %accepted.actor,
-                ends_at = %accepted.ends_at,
-                "override set"
-            );
-            Ok(OverrideAnswer {
-                enforced: true,
-                accepted,
-                targets: n_targets,
-                effects_in_flight: still_running,
-                effects_withdrawn: withdrawn,
-            })
-        }
+fn override_set(answer: Answer, reply: Running) -> Result<OverrideAnswer, Failed> {
+    match answer {
+        Answer::OverrideSet { accepted, n_targets } => Ok(OverrideAnswer {
+            enforced: true,
+            accepted,
+            targets: n_targets,
+            effects_in_flight: reply.still_running,
+            effects_withdrawn: reply.withdrawn,
+        }),
         Answer::Expired { .. } => Err(Failed::internal("an override was asked for, not an end")),
     }
 }
@@ -141,7 +127,24 @@ pub(crate) async fn expire(
     Extension(identity): Extension<Identity>,
     Params(Nothing {}): Params<Nothing>,
     Sent(asked): Sent<ExpireRequest>,
-) -> Result<Json<ExpireAnswer>, Failed> {
+) -> Response {
+    let (counted, answered) = match expire_verb(asked) {
+        Ok(verb) => carry_out(&shared, identity, verb, expired).await,
+        Err(failed) => (Counted::Here, Err(failed)),
+    };
+    (Extension(counted), answered.map(Json)).into_response()
+}
+
+fn expired(answer: Answer, _: Running) -> Result<ExpireAnswer, Failed> {
+    match answer {
+        Answer::Expired { ended } => Ok(ExpireAnswer { enforced: true, expired: ended }),
+        Answer::OverrideSet { .. } => {
+            Err(Failed::internal("an end was asked for, not an override"))
+        }
+    }
+}
+
+fn expire_verb(asked: ExpireRequest) -> Result<Verb, Failed> {
     let ExpireRequest { id, scope, reason } = asked;
     let which = match (id, scope) {
         (Some(id), None) => Expirable::One(id),
@@ -153,30 +156,28 @@ pub(crate) async fn expire(
             return Err(Failed::field("scope", "given beside `id`", "give one of the two"));
         }
     };
-    let verb = Verb::Expire { which, reason };
-    match carry_out(&shared, identity, verb).await?.answer? {
-        Answer::Expired { ended } => {
-            for it in &ended {
-                info!(override_id = %it.id, scope = %it.scope, "override expired by a person");
-            }
-            Ok(Json(ExpireAnswer { enforced: true, expired: ended }))
-        }
-        Answer::OverrideSet { .. } => {
-            Err(Failed::internal("an end was asked for, not an override"))
-        }
-    }
+    Ok(Verb::Expire { which, reason })
 }
 
-async fn carry_out(shared: &Shared, identity: Identity, verb: Verb) -> Result<Reply, Failed> {
-    let word = verb.word();
-    let who = format!("{identity:?}");
-    let reply = shared.state.mailbox.request(Request { identity, verb }).await;
-    let reply = reply.map_err(Failed::unchanged)?;
-    if let Err(refusal) = &reply.answer {
-        let status = Failed::from(refusal.clone()).status;
-        if status == StatusCode::FORBIDDEN || status == StatusCode::UNAUTHORIZED {
-            warn!(verb = word, identity = who, why = %refusal, "request refused");
+/// Effects that contradict what was asked.
+struct Running {
+    still_running: Vec<InFlightEffect>,
+    withdrawn: Vec<InFlightEffect>,
+}
+
+/// Has the loop carry `verb` out. What reaches the loop is counted and logged there.
+async fn carry_out<T>(
+    shared: &Shared,
+    identity: Identity,
+    verb: Verb,
+    answered: impl FnOnce(Answer, Running) -> Result<T, Failed>,
+) -> (Counted, Result<T, Failed>) {
+    match shared.state.mailbox.request(Request { identity, verb }).await {
+        Err(error) => (Counted::Here, Err(Failed::unchanged(error))),
+        Ok(Reply { answer, still_running, withdrawn }) => {
+            let running = Running { still_running, withdrawn };
+            let answer = answer.map_err(Failed::from);
+            (Counted::ByTheLoop, answer.and_then(|it| answered(it, running)))
         }
     }
-    Ok(reply)
 }

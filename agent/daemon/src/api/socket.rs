@@ -40,6 +40,8 @@ impl SocketFile {
         if !directory.is_dir() {
             return Err(ApiError::NoDirectory { directory: directory.to_path_buf() });
         }
+        // The file could be made, but nobody could connect to it.
+        std::os::unix::net::SocketAddr::from_pathname(path).map_err(failed("bind"))?;
         refuse_taken(path).await?;
         let group = group.map(group_of).transpose()?;
         // Under another name first: whoever finds the socket finds it complete.

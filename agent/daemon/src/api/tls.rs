@@ -116,3 +116,42 @@ fn stamp(settings: &TlsSettings) -> Stamp {
         Some((found.modified().ok()?, found.len()))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(settings: &TlsSettings) -> Vec<u8> {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(&settings.certificate_file, made.cert.pem()).unwrap();
+        fs::write(&settings.key_file, made.signing_key.serialize_pem()).unwrap();
+        made.cert.der().to_vec()
+    }
+
+    fn in_use(certificate: &Certificate) -> Vec<u8> {
+        certificate.in_use.read().unwrap().0.end_entity_cert().unwrap().to_vec()
+    }
+
+    #[test]
+    fn a_new_certificate_is_used_and_a_broken_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = TlsSettings {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            certificate_file: directory.path().join("certificate.pem"),
+            key_file: directory.path().join("key.pem"),
+        };
+        let first = write(&settings);
+        let certificate = Certificate::read(&settings).unwrap();
+        certificate.renew();
+        assert_eq!(in_use(&certificate), first);
+        let second = write(&settings);
+        certificate.renew();
+        assert_eq!(in_use(&certificate), second);
+        fs::write(&settings.key_file, "half of a k").unwrap();
+        certificate.renew();
+        assert_eq!(in_use(&certificate), second);
+        let third = write(&settings);
+        certificate.renew();
+        assert_eq!(in_use(&certificate), third);
+    }
+}

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::api::ApiSettings;
 use crate::clock::Clock;
 use crate::daemon::{self, DaemonError, Setting};
+use crate::event_loop::Narrator;
 use crate::source::MetricsSource;
 
 use narration::Narration;
@@ -34,6 +35,12 @@ const SEED: u64 = 1;
 
 /// A Monday morning, when load rises.
 const START: &str = "2026-03-02T06:30:00Z";
+
+/// The API's socket in the demo's folder.
+const SOCKET: &str = "evenkeel.sock";
+
+/// The break-glass file in the demo's folder.
+const BREAK_GLASS_FILE: &str = "freeze";
 
 /// Targets and policies of the demo's region.
 const DOCUMENTS: &str = include_str!("documents.yaml");
@@ -52,50 +59,100 @@ pub enum DemoError {
     Daemon(#[from] DaemonError),
 }
 
+/// A region to run the daemon on, and how fast.
+#[derive(Debug)]
+pub struct Stage {
+    /// For the journal, the documents, the socket (`evenkeel.sock`) and the
+    /// break-glass file (`freeze`). Must exist.
+    pub folder: PathBuf,
+    /// What the daemon reads as its only document file.
+    pub documents: String,
+    /// The region; the daemon sets its capacities.
+    pub region: Arc<Mutex<Region>>,
+    /// What the clock reads at the start.
+    pub start: Timestamp,
+    /// How much faster than real time the clock runs.
+    pub scale: f64,
+    /// From one look at everything to the next, on that clock.
+    pub evaluation_period: SignedDuration,
+}
+
 /// Runs the demo until `stop` says so.
 ///
 /// # Errors
 ///
 /// [`DemoError`].
 pub async fn run(stop: watch::Receiver<bool>) -> Result<(), DemoError> {
-    let folder =
-        tempfile::Builder::new().prefix("evenkeel-demo-").tempdir().map_err(DemoError::Folder)?;
-    let path = |name: &str| folder.path().join(name);
-    let documents = path("documents.yaml");
-    std::fs::write(&documents, DOCUMENTS).map_err(DemoError::Folder)?;
+    let folder = tempfile::Builder::new()
+        .prefix("evenkeel-demo-")
+        .tempdir()
+        .map_err(DemoError::Folder)?;
     let start: Timestamp =
         START.parse().map_err(|error: jiff::Error| DemoError::BuiltIn(error.to_string()))?;
-    let region_name =
-        RegionName::new("demo").map_err(|error| DemoError::BuiltIn(error.to_string()))?;
-    let region = Arc::new(Mutex::new(Region::new(SEED, start)));
-    let clock = Clock::scaled(start, SCALE);
-    let narration = Narration::new(Arc::clone(&region), path("evenkeel.sock"), path("freeze"));
-    narration.greet();
-    let setting = Setting {
-        region: region_name,
-        documents: vec![documents],
-        store: path("evenkeel.db"),
-        signing_key: path("signing.key"),
-        break_glass_file: path("freeze"),
+    let stage = Stage {
+        folder: folder.path().to_owned(),
+        documents: DOCUMENTS.to_owned(),
+        region: Arc::new(Mutex::new(Region::new(SEED, start))),
+        start,
+        scale: SCALE,
         evaluation_period: SignedDuration::from_secs(15),
-        retention: None,
-        api: ApiSettings { socket: path("evenkeel.sock"), socket_group: None, tls: None },
-        providers: ProviderSettings {
-            simulated: Some(Arc::clone(&region)),
-            ..ProviderSettings::default()
-        },
-        source: MetricsSource::Region(RegionSource::new(region)),
-        clock,
-        follows_wall_clock: false,
-        narrator: Some(narration.narrator()),
     };
-    let ended = daemon::run(setting, stop).await;
-    narration.farewell();
+    let narration = Narration::new(
+        Arc::clone(&stage.region),
+        folder.path().join(SOCKET),
+        folder.path().join(BREAK_GLASS_FILE),
+    );
+    narration.greet();
+    let ended = run_on(stage, Some(narration.narrator()), stop).await;
+    if ended.is_ok() {
+        narration.farewell();
+    }
     // The folder goes with its guard; said aloud when it cannot.
     let left: PathBuf = folder.path().to_owned();
     if let Err(error) = folder.close() {
         // Standard error is a terminal here; nothing else can be told if it is gone.
         let _ = writeln!(std::io::stderr(), "could not remove {}: {error}", left.display());
     }
-    Ok(ended?)
+    ended
+}
+
+/// Runs the daemon on a stage without a word, for benchmarks and tests.
+///
+/// # Errors
+///
+/// [`DemoError`].
+pub async fn run_quietly(stage: Stage, stop: watch::Receiver<bool>) -> Result<(), DemoError> {
+    run_on(stage, None, stop).await
+}
+
+async fn run_on(
+    stage: Stage,
+    narrator: Option<Narrator>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), DemoError> {
+    let Stage { folder, documents, region, start, scale, evaluation_period } = stage;
+    let path = |name: &str| folder.join(name);
+    let documents_file = path("documents.yaml");
+    std::fs::write(&documents_file, documents).map_err(DemoError::Folder)?;
+    let region_name =
+        RegionName::new("demo").map_err(|error| DemoError::BuiltIn(error.to_string()))?;
+    let setting = Setting {
+        region: region_name,
+        documents: vec![documents_file],
+        store: path("evenkeel.db"),
+        signing_key: path("signing.key"),
+        break_glass_file: path(BREAK_GLASS_FILE),
+        evaluation_period,
+        retention: None,
+        api: ApiSettings { socket: path(SOCKET), socket_group: None, tls: None },
+        providers: ProviderSettings {
+            simulated: Some(Arc::clone(&region)),
+            ..ProviderSettings::default()
+        },
+        source: MetricsSource::Region(RegionSource::new(region)),
+        clock: Clock::scaled(start, scale),
+        follows_wall_clock: false,
+        narrator,
+    };
+    Ok(daemon::run(setting, stop).await?)
 }

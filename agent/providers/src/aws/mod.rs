@@ -46,10 +46,10 @@ async fn load(settings: &AwsSettings, limits: Limits) -> Result<SdkConfig, Setti
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .retry_config(RetryConfig::standard())
         .timeout_config(
+            // Whoever reads gives a limit for all attempts.
             TimeoutConfig::builder()
                 .connect_timeout(limits.connect())
                 .operation_attempt_timeout(limits.call)
-                .operation_timeout(limits.call.max(limits.read))
                 .build(),
         );
     if let Ok(name) = AppName::new("evenkeel") {
@@ -80,11 +80,10 @@ async fn load(settings: &AwsSettings, limits: Limits) -> Result<SdkConfig, Setti
     Ok(config)
 }
 
-/// Time limits of a request that sets: one attempt, and no second.
+/// Time limits of a request that sets. There is only one attempt.
 fn setting_timeouts(limits: Limits) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(limits.connect())
-        .operation_attempt_timeout(limits.call)
         .operation_timeout(limits.call)
         .build()
 }

@@ -91,7 +91,16 @@ impl Client {
             .referer(false)
             .tls_certs_merge(authorities.unwrap_or_default())
             .build()
-            .map_err(|error| format!("HTTPS cannot be set up: {}", chain(&error)));
+            .map_err(|error| chain(&error));
+        // A machine without certificate authorities of its own can still serve
+        // other platforms; a file that was given must be right.
+        let client = match (client, ca_file) {
+            (Err(reason), Some(file)) => {
+                return Err(SettingsError::CaFile { file: file.clone(), reason });
+            }
+            (Err(reason), None) => Err(format!("HTTPS cannot be set up: {reason}")),
+            (Ok(client), _) => Ok(client),
+        };
         Ok(Client { client, limits })
     }
 

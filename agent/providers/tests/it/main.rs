@@ -8,6 +8,9 @@
 #[cfg(feature = "aws")]
 mod aws;
 #[cfg(test)]
+#[cfg(feature = "aws")]
+mod aws_answers;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 #[cfg(feature = "webhook")]

@@ -29,7 +29,7 @@ fn a_full_disk_is_told_and_loses_nothing() {
         no space to write journal `DIR/journal.db` (its limit is 400000 bytes)
           cause: database or disk is full
           cause: Error code 13: database or disk is full
-        hint: free space or raise the limit, or shorten retention; records are accepted again at once, and none that was acknowledged is lost"#]]
+        hint: free space or raise the limit; records are then accepted at once, and none that was acknowledged is lost"#]]
     .assert_eq(&told(&error, dir.path()));
     assert!(10 < last && last % 2 == 0, "{last}");
     assert!(!store.is_poisoned());

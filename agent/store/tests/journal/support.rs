@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use evenkeel_store::{Entry, Options, SNAPSHOT_KIND, SigningKey, Store, StoreError, VerifyingKey};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 pub(crate) const ORIGIN: &str = "example.com/evenkeel/eu-1";
@@ -127,6 +128,39 @@ pub(crate) fn tamper<T>(
     conn.execute_batch("COMMIT")?;
     conn.close().map_err(|(_, error)| error)?;
     Ok(changed)
+}
+
+/// Computes the links from record `from` to the end anew, as somebody without the key
+/// could. Written from the description of the format, not with the code under test.
+pub(crate) fn relink(conn: &Connection, from: i64) -> rusqlite::Result<()> {
+    let mut link: Vec<u8> =
+        conn.query_row("SELECT link FROM records WHERE seq = ?1", [from - 1], |row| row.get(0))?;
+    let text =
+        |text: &[u8]| [&u64::try_from(text.len()).expect("short").to_le_bytes(), text].concat();
+    let seqs: Vec<i64> = conn
+        .prepare("SELECT seq FROM records WHERE ?1 <= seq ORDER BY seq")?
+        .query_map([from], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for seq in seqs {
+        let sql = "SELECT at_us, kind, target_id, body FROM records WHERE seq = ?1";
+        let (at_us, kind, target_id, body): (i64, String, Option<String>, Vec<u8>) = conn
+            .query_row(sql, [seq], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?;
+        let target = target_id.map_or(vec![0], |id| [vec![1], text(id.as_bytes())].concat());
+        let hashed = [
+            link,
+            seq.to_le_bytes().to_vec(),
+            at_us.to_le_bytes().to_vec(),
+            text(kind.as_bytes()),
+            target,
+            Sha256::digest(body).to_vec(),
+        ]
+        .concat();
+        link = Sha256::digest(hashed).to_vec();
+        conn.execute("UPDATE records SET link = ?1 WHERE seq = ?2", (&link, seq))?;
+    }
+    Ok(())
 }
 
 /// The error and everything below it, then the hint, as a person would read it.

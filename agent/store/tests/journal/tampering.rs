@@ -9,7 +9,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use evenkeel_store::{KeySource, Reader, SigningKey, Store, StoredRecord, verify};
+use evenkeel_store::{
+    Filter, KeySource, Reader, SigningKey, Store, StoreError, StoredRecord, verify,
+};
 use proptest::prelude::*;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
@@ -262,9 +264,57 @@ fn removed_notes_are_found() {
     ] {
         let dir = lay_out(template());
         tamper(&journal_in(&dir), |conn| conn.execute(sql, [])).unwrap();
-        let found = verify(&journal_in(&dir), Some(&public())).unwrap();
-        assert!(!found.intact, "{sql}");
+        check_found(&dir, sql);
     }
+}
+
+// Somebody without the key can make the chain fit again, but not what was signed.
+#[test]
+fn a_record_changed_together_with_all_links_after_it_is_found_down_to_the_last_checkpoint() {
+    for seq in 15..=40 {
+        let dir = lay_out(template());
+        let path = journal_in(&dir);
+        tamper(&path, |conn| {
+            conn.execute("UPDATE records SET body = x'31' WHERE seq = ?1", [seq])?;
+            relink(conn, seq)
+        })
+        .unwrap();
+        if seq <= 38 {
+            let opened = Store::open(&path, ORIGIN, key(), at(300)).map(drop);
+            assert!(
+                opened.is_err_and(|error| matches!(error, StoreError::Changed { .. })),
+                "{seq}"
+            );
+            check_found(&dir, &format!("{seq} and all links after it changed"));
+        } else {
+            // Not signed yet: this is what checkpoints are frequent for.
+            let found = verify(&path, Some(&public())).unwrap();
+            assert_eq!((found.intact, found.records_after_last_checkpoint), (true, 2), "{seq}");
+        }
+    }
+}
+
+// Queries answer from an index; one that lacks entries would hide records from people.
+#[test]
+fn an_index_that_hides_records_is_found() {
+    let dir = lay_out(template());
+    tamper(&journal_in(&dir), |conn| {
+        let named = "name = 'records_by_target'";
+        let sql: String =
+            conn.query_row(&format!("SELECT sql FROM sqlite_schema WHERE {named}"), [], |row| {
+                row.get(0)
+            })?;
+        conn.execute_batch(&format!(
+            "DROP INDEX records_by_target; {sql} AND target_id = 'nobody'"
+        ))?;
+        conn.pragma_update(None, "writable_schema", true)?;
+        conn.execute(&format!("UPDATE sqlite_schema SET sql = ?1 WHERE {named}"), [sql])
+    })
+    .unwrap();
+    let filter = Filter { target_id: Some("checkout-api".into()), ..Filter::default() };
+    let hidden = Reader::open(&journal_in(&dir)).unwrap().query(&filter).unwrap();
+    assert_eq!(hidden, [], "the tampering works");
+    check_found(&dir, "entries of an index removed");
 }
 
 proptest! {
