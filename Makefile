@@ -93,6 +93,10 @@ golden: need-cargo test-parts ## Rewrites the expected output in tests; read the
 soak: need-cargo ## Property tests with CASES cases each (default 20000)
 	PROPTEST_CASES=$(CASES) cargo test $(CARGO_FLAGS) $(PURE) -p evenkeel-store
 
+.PHONY: planted-bugs
+planted-bugs: need-cargo ## Plants bugs into a copy of the core; its tests must catch each
+	@scripts/planted-bugs.sh
+
 .PHONY: bench
 bench: need-cargo ## Speed and memory, with the machine they were measured on
 	@echo "machine: $$(uname -sm), $$(nproc) cores, \

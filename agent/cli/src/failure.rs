@@ -181,7 +181,8 @@ impl Failure {
             Failure::Store(error) => return error.hint(),
             Failure::Key(error) => return error.hint(),
             Failure::Unreachable { is_socket: true, source, .. } if is_denied(source) => {
-                "your account may not use the socket: join the group that owns it, or use `sudo`"
+                "your account may not use the socket: join the group that owns it (`socket_group` in the \
+                 agent's configuration), or use `sudo`"
             }
             Failure::Unreachable { is_socket: true, .. } => {
                 "is it running on this host? `systemctl status evenkeeld`; for another socket or \

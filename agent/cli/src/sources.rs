@@ -96,7 +96,7 @@ impl Sources {
             }
             self.n_directories += 1;
             if DIRECTORIES_MAX < self.n_directories || FILES_MAX < self.n_files + files.len() {
-                self.full();
+                self.full(root.display().to_string());
                 return;
             }
             let entries = match fs::read_dir(&directory) {
@@ -126,7 +126,7 @@ impl Sources {
                 } else if is_yaml {
                     files.push(path);
                     if FILES_MAX < self.n_files + files.len() {
-                        self.full();
+                        self.full(root.display().to_string());
                         return;
                     }
                 }
@@ -154,7 +154,7 @@ impl Sources {
     fn take(&mut self, file: String, from: impl Read) {
         self.n_files += 1;
         if FILES_MAX < self.n_files {
-            return self.full();
+            return self.full(file);
         }
         let mut bytes = Vec::new();
         let mut from = from.take(FILE_BYTES_MAX + 1);
@@ -166,7 +166,7 @@ impl Sources {
         }
         self.n_bytes += bytes.len();
         if ALL_BYTES_MAX < self.n_bytes {
-            return self.full();
+            return self.full(file);
         }
         match String::from_utf8(bytes) {
             Ok(text) => self.found.push(Source { file, text }),
@@ -213,14 +213,14 @@ impl Sources {
         );
     }
 
-    fn full(&mut self) {
+    fn full(&mut self, at: String) {
         if std::mem::replace(&mut self.is_full, true) {
             return;
         }
         let message = format!(
             "there are more than {FILES_MAX} files, {DIRECTORIES_MAX} directories or {ALL_BYTES_MAX} bytes",
         );
-        self.fault(String::new(), message, "check fewer at once, for example one region's");
+        self.fault(at, message, "check fewer at once, for example one region's");
     }
 
     fn fault(&mut self, file: String, message: String, hint: &str) {

@@ -153,6 +153,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_a_terminal_gets_colours() {
+        let terminal = Terminal { out_in_colour: false, talk_in_colour: true };
+        assert_eq!(terminal.mark(Stream::Out, Mark::Bad, "error"), "error");
+        assert_eq!(terminal.mark(Stream::Talk, Mark::Bad, "error"), "\x1b[1;31merror\x1b[0m");
+    }
+
+    #[test]
     fn text_from_outside_cannot_move_the_cursor_or_forge_a_line() {
         assert_eq!(
             visible("a\x1b[2Jb\nc\r\u{202e}d\u{9b}é"),

@@ -121,7 +121,7 @@ pub(crate) async fn run(
 ) -> Result<(), DaemonError> {
     let clock = setting.clock.clone();
     let documents = Arc::new(
-        documents_files::read(&setting.documents)
+        documents_files::read(&setting.documents, &setting.region)
             .map_err(|faults| DaemonError::Documents { faults })?,
     );
     // Before anything is recorded: a daemon that nobody can reach must not act.
@@ -195,6 +195,7 @@ pub(crate) async fn run(
     tokio::spawn(break_glass::watch(setting.break_glass_file, glass, inputs.clone()));
     let watcher = Watcher {
         paths: setting.documents,
+        region: setting.region.clone(),
         inputs: inputs.clone(),
         documents: documents_sender,
         faults: faults_sender,

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use evenkeel_core::agent::Input;
 use evenkeel_core::documents::{Diagnostic, Documents, Severity, SourceText, load};
+use evenkeel_core::ids::Region;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
@@ -37,16 +38,16 @@ const DEPTH_MAX: usize = 8;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Texts(Vec<(String, String)>);
 
-/// Reads and checks all documents once.
+/// Reads and checks all documents once, and keeps the targets of `region`.
 ///
 /// # Errors
 ///
 /// Every fault found, as lines for people.
-pub fn read(paths: &[PathBuf]) -> Result<Documents, Vec<String>> {
-    check(&read_texts(paths)?)
+pub fn read(paths: &[PathBuf], region: &Region) -> Result<Documents, Vec<String>> {
+    check(&read_texts(paths)?, region)
 }
 
-fn check(texts: &Texts) -> Result<Documents, Vec<String>> {
+fn check(texts: &Texts, region: &Region) -> Result<Documents, Vec<String>> {
     let sources: Vec<SourceText<'_>> =
         texts.0.iter().map(|(file, text)| SourceText { file, text }).collect();
     let loaded = load(&sources);
@@ -57,7 +58,17 @@ fn check(texts: &Texts) -> Result<Documents, Vec<String>> {
     for warning in shown(Severity::Warning) {
         warn!(warning, "a document may not do what its author wants");
     }
-    loaded.documents.ok_or_else(|| shown(Severity::Error))
+    let documents = loaded.documents.ok_or_else(|| shown(Severity::Error))?;
+    let n_targets = documents.targets().len();
+    let documents = documents.of_region(region);
+    let elsewhere = n_targets - documents.targets().len();
+    if 0 < elsewhere {
+        info!(%region, elsewhere, "targets of other regions are left to their own daemons");
+    }
+    if documents.targets().len() == 0 {
+        warn!(%region, "no target of this region is in the documents; there is nothing to do");
+    }
+    Ok(documents)
 }
 
 fn read_texts(paths: &[PathBuf]) -> Result<Texts, Vec<String>> {
@@ -124,6 +135,7 @@ fn find_files(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(),
 /// Keeps the documents in force up to date.
 pub(crate) struct Watcher {
     pub(crate) paths: Vec<PathBuf>,
+    pub(crate) region: Region,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) documents: watch::Sender<Arc<Documents>>,
     pub(crate) faults: watch::Sender<Vec<String>>,
@@ -156,7 +168,7 @@ impl Watcher {
             if wanted.is_none() && seen.as_ref() == Some(&texts) {
                 continue;
             }
-            let outcome = match texts.clone().and_then(|it| check(&it)) {
+            let outcome = match texts.clone().and_then(|it| check(&it, &self.region)) {
                 Ok(documents) => self.take_into_force(documents).await,
                 Err(faults) => {
                     self.refuse(&faults);

@@ -216,13 +216,15 @@ fn a_change_by_hand_is_left_alone_until_a_person_resumes() {
 
 #[test]
 fn bad_documents_leave_the_last_good_ones_in_force() {
-    let rig = Rig::start("reloaded", 2, 20.0);
+    let mut rig = Rig::start("reloaded", 2, 20.0);
     rig.write_documents("---\napiVersion: evenkeel/v1\nkind: Guardrail\nmetadata: { name: x }\nspec: { selecter: {} }\n");
     wait_until(SOON, "the fault is said", || rig.get("/v1/status").contains("selecter"));
     rig.set_load(50.0);
     rig.wait_capacity(5);
     rig.write_documents("---\napiVersion: evenkeel/v1\nkind: Guardrail\nmetadata: { name: x }\nspec: { selector: { everything: true }, protected: true }\n");
+    rig.daemon.as_mut().expect("the daemon").signal(evenkeel_testbed::process::Signal::HUP);
     wait_until(SOON, "the good ones are in force", || rig.target()["mode"] == "protected");
+    rig.daemon.as_mut().expect("the daemon").wait_output(SOON, "SIGHUP");
     assert!(!rig.get("/v1/status").contains("selecter"));
 }
 
@@ -253,6 +255,49 @@ fn throttling_is_tried_again_by_the_next_evaluation_only() {
     let kinds = rig.record_kinds();
     let n_planned = kinds.iter().filter(|it| *it == "effect_planned").count();
     assert_eq!(n_planned, 3, "each has its own record: {kinds:?}");
+}
+
+#[test]
+fn a_full_disk_stops_the_agent_and_loses_nothing_that_was_acknowledged() {
+    let mut rig = Rig::start("full", 2, 20.0);
+    assert_eq!(rig.stop_daemon(), 0);
+    // The limit is on the size of one file: the journal's and its log's.
+    let program = rig.program();
+    let limited = evenkeel_testbed::process::Program::new("/bin/sh")
+        .arg("-c")
+        .arg("trap '' XFSZ; ulimit -f 300; exec \"$@\"")
+        .arg("sh")
+        .args(program.words())
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test");
+    let mut limited = Process::start(&limited);
+    wait_until(SOON, "it answers", || rig.target()["evaluated_at"].is_string());
+    let mut acknowledged = Vec::new();
+    let reason = "x".repeat(400);
+    let refused = loop {
+        assert!(acknowledged.len() < 10_000, "the disk never filled");
+        let said = rig.evenkeel(&["hold", "full", "--reason", &reason, "--output", "json"]);
+        if said.status != 0 {
+            break said;
+        }
+        let answer: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
+        let id = answer["override"]["id"].as_str().expect("an id").to_owned();
+        acknowledged.push(id.clone());
+        if rig.evenkeel(&["expire", &id]).status != 0 {
+            break said;
+        }
+    };
+    assert_ne!(limited.wait_exit(SOON).code(), Some(0), "{refused:?}");
+    let log = limited.stderr();
+    assert!(log.contains("the journal failed") && log.contains("hint:"), "{log}");
+    drop(limited);
+    rig.start_daemon();
+    let exported = rig.enforced(&["audit", "export"]).stdout;
+    for id in &acknowledged {
+        assert!(exported.contains(&format!("\"{id}\"")), "{id} was acknowledged and is lost");
+    }
+    rig.enforced(&["audit", "verify"]);
+    assert!(!acknowledged.is_empty());
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {

@@ -121,6 +121,14 @@ impl Program {
         self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
     }
 
+    /// The path and all arguments, to be run by another program.
+    #[must_use]
+    pub fn words(&self) -> Vec<OsString> {
+        std::iter::once(self.path.clone().into_os_string())
+            .chain(self.arguments.iter().cloned())
+            .collect()
+    }
+
     /// The plain command, for a run that is over before the test goes on.
     #[must_use]
     pub fn command(&self) -> Command {

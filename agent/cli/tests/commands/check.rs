@@ -239,6 +239,29 @@ fn what_cannot_be_read_is_said() {
 }
 
 #[test]
+fn more_files_than_one_daemon_has_are_refused() {
+    let scene = Scene::new();
+    let many = scene.dir.path().join("many");
+    std::fs::create_dir(&many).unwrap();
+    for n in 0..=10_000 {
+        std::fs::write(many.join(format!("{n}.yaml")), "").unwrap();
+    }
+    scene.check(
+        "check many",
+        &expect![[r#"
+        exit 1
+        stdout:
+        invalid: 0 documents in 0 files, 1 error, 0 warnings
+        stderr:
+        error: there are more than 10000 files, 10000 directories or 67108864 bytes
+          --> many:1:1
+        hint: check fewer at once, for example one region's
+
+    "#]],
+    );
+}
+
+#[test]
 fn the_schema_is_json() {
     let output = Scene::new().output("check --schema");
     assert_eq!(output.status.code(), Some(0));

@@ -148,11 +148,12 @@ fn wrong_usage_is_exit_2_and_says_what_is_missing() {
             .take(4)
             .map(|it| format!("  {it}\n"))
             .collect();
+        let line = if line.is_empty() { "(nothing)" } else { line };
         format!("{code}: {line}\n{said}")
     })
     .collect();
     expect![[r#"
-        exit 2: 
+        exit 2: (nothing)
           stderr:
           Ask the agent what it does and why, stop it, overrule it, and check its log
           Commands:

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::documents::{Access, BlastRadius, Guardrail, ScalingPolicy, Target};
-use crate::ids::{GuardrailId, PolicyId, TargetId};
+use crate::ids::{GuardrailId, PolicyId, Region, TargetId};
 
 /// A complete, consistent set of documents.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +48,15 @@ impl Documents {
             guardrails_of.insert(target.id.clone(), selecting.map(|it| it.id.clone()).collect());
         }
         Documents { sha256, targets, policies, guardrails, access, policy_of, guardrails_of }
+    }
+
+    /// The same documents with only the targets of `region`: one daemon serves
+    /// one region, and one effect touches one region.
+    #[must_use]
+    pub fn of_region(self, region: &Region) -> Documents {
+        let Documents { sha256, targets, policies, guardrails, access, .. } = self;
+        let targets = targets.into_values().filter(|it| it.region == *region);
+        Documents::new(sha256, targets, policies.into_values(), guardrails.into_values(), access)
     }
 
     /// Every target, by name.

@@ -74,7 +74,10 @@ fn explanation(reason: Option<Reason>, conclusion: Conclusion) -> Explanation {
         conclusion,
         limits: Vec::new(),
         bounds: Some(bounds(1, 20)),
-        signals: vec![finding("load", Some(523.4), Some(9.6)), finding("latency", Some(0.21), None)],
+        signals: vec![
+            finding("load", Some(523.4), Some(9.6)),
+            finding("latency", Some(0.21), None),
+        ],
     }
 }
 
@@ -99,7 +102,10 @@ fn one_sentence_per_reason() {
     let signal = || name("load");
     let (formula, until) = (Capacity(5), at(90));
     let said = [
-        explanation(Some(demand()), Conclusion::Planned { effect: EffectId(7), desired: Capacity(10) }),
+        explanation(
+            Some(demand()),
+            Conclusion::Planned { effect: EffectId(7), desired: Capacity(10) },
+        ),
         kept(Reason::WithinTolerance { signal: signal() }),
         kept(Reason::Sufficient { signal: signal() }),
         kept(Reason::NothingAsked),
@@ -161,9 +167,8 @@ fn one_sentence_per_refusal() {
         Refusal::Autonomy { autonomy: Autonomy::Suggest },
         Refusal::Autonomy { autonomy: Autonomy::Approve },
     ];
-    let refused = |refusal| {
-        explanation(Some(demand()), Conclusion::Refused { refusal, would: Capacity(10) })
-    };
+    let refused =
+        |refusal| explanation(Some(demand()), Conclusion::Refused { refusal, would: Capacity(10) });
     let mut said: Vec<Explanation> = refusals.map(refused).to_vec();
     let refusal = Refusal::InFlight { id: EffectId(7), desired: Capacity(8), is_unknown: false };
     said.push(explanation(Some(demand()), Conclusion::Refused { refusal, would: Capacity(8) }));
@@ -194,22 +199,19 @@ fn one_sentence_per_refusal() {
 fn one_sentence_per_conclusion_and_limit() {
     let read_back = |happened, current| Explanation {
         current: Some(Capacity(current)),
-        ..explanation(None, Conclusion::ReadBack { effect: EffectId(7), desired: Capacity(9), happened })
+        ..explanation(
+            None,
+            Conclusion::ReadBack { effect: EffectId(7), desired: Capacity(9), happened },
+        )
     };
-    let changed = |is_held| {
-        explanation(None, Conclusion::ChangedOutside { expected: Capacity(6), is_held })
-    };
+    let changed =
+        |is_held| explanation(None, Conclusion::ChangedOutside { expected: Capacity(6), is_held });
     let planned = Conclusion::Planned { effect: EffectId(7), desired: Capacity(9) };
-    let limited = |limit| Explanation {
-        limits: vec![limit],
-        ..explanation(Some(demand()), planned.clone())
-    };
+    let limited =
+        |limit| Explanation { limits: vec![limit], ..explanation(Some(demand()), planned.clone()) };
     let message = "timed out after 5s".to_owned();
     let said = [
-        Explanation {
-            current: None,
-            ..explanation(None, Conclusion::CapacityUnknown { message })
-        },
+        Explanation { current: None, ..explanation(None, Conclusion::CapacityUnknown { message }) },
         read_back(true, 9),
         read_back(false, 8),
         changed(true),
@@ -231,10 +233,7 @@ fn one_sentence_per_conclusion_and_limit() {
 }
 
 fn sentences(explanations: &[Explanation]) -> String {
-    explanations
-        .iter()
-        .map(|it| format!("{}: {}\n", it.conclusion.name(), it.sentence()))
-        .collect()
+    explanations.iter().map(|it| format!("{}: {}\n", it.conclusion.name(), it.sentence())).collect()
 }
 
 #[test]

@@ -92,7 +92,11 @@ fn expire(which: Expirable) -> Verb {
 fn who_may_not_is_told_what_is_missing() {
     check(STRANGER, freeze("a"), &expect!["the token is not known to any `Access` document"]);
     let identity = Identity::UnixUser { uid: 7, name: "eve".into(), is_daemon_owner: false };
-    check(identity, freeze("a"), &expect!["Unix user `eve` (uid 7) is not known to any `Access` document"]);
+    check(
+        identity,
+        freeze("a"),
+        &expect!["Unix user `eve` (uid 7) is not known to any `Access` document"],
+    );
     check(VERA, freeze("a"), &expect!["vera has no role `operator`"]);
     // Without the role, not even whether a target exists.
     check(VERA, freeze("nowhere"), &expect!["vera has no role `operator`"]);
@@ -101,7 +105,12 @@ fn who_may_not_is_told_what_is_missing() {
     check(ANA, freeze("all"), &expect!["ana has no role `operator` on target `c`"]);
     let mut rig = Rig::new(&region(), 4);
     rig.ask(freeze("c")).unwrap();
-    check_in(&mut rig, ANA, expire(Expirable::One(OverrideId(1))), &expect!["ana has no role `operator` on target `c`"]);
+    check_in(
+        &mut rig,
+        ANA,
+        expire(Expirable::One(OverrideId(1))),
+        &expect!["ana has no role `operator` on target `c`"],
+    );
 }
 
 #[test]
@@ -112,37 +121,97 @@ fn an_override_needs_an_end_a_reason_and_something_in_scope() {
     check(ANA, endless, &expect!["an override needs an end: give a duration of at most 3d"]);
     check(ANA, set_verb(kind, "a", 0), &expect!["an override must last longer than 0s"]);
     check(ANA, set_verb(kind, "a", -60), &expect!["an override must last longer than 0s"]);
-    check(ANA, set_verb(kind, "a", 72 * 3_600 + 1), &expect!["3d1s is longer than an override may last (3d)"]);
-    check(ANA, freeze_because(""), &expect!["an override needs a reason: the next person on call will read it"]);
-    check(ANA, freeze_because(" \n\t"), &expect!["an override needs a reason: the next person on call will read it"]);
-    check(ANA, freeze_because(&"x".repeat(REASON_BYTES_MAX + 1)), &expect!["the reason has 501 bytes, at most 500"]);
-    check(ANA, freeze("region:mars"), &expect!["scope `region:mars` covers no target; `evenkeel status` lists them"]);
+    check(
+        ANA,
+        set_verb(kind, "a", 72 * 3_600 + 1),
+        &expect!["3d1s is longer than an override may last (3d)"],
+    );
+    check(
+        ANA,
+        freeze_because(""),
+        &expect!["an override needs a reason: the next person on call will read it"],
+    );
+    check(
+        ANA,
+        freeze_because(" \n\t"),
+        &expect!["an override needs a reason: the next person on call will read it"],
+    );
+    check(
+        ANA,
+        freeze_because(&"x".repeat(REASON_BYTES_MAX + 1)),
+        &expect!["the reason has 501 bytes, at most 500"],
+    );
+    check(
+        ANA,
+        freeze("region:mars"),
+        &expect!["scope `region:mars` covers no target; `evenkeel status` lists them"],
+    );
 }
 
 #[test]
 fn a_pin_needs_a_capacity_that_it_can_reach() {
     let here = OverrideAsked::Pin { capacity: None };
     check(ANA, set_verb(pin(11), "a", 60), &expect!["target `a`: 11 is outside its bounds 1..10"]);
-    check(ANA, set_verb(pin(0), "team=web", 60), &expect!["target `a`: 0 is outside its bounds 1..10"]);
-    check(ANA, set_verb(here, "team=web", 60), &expect!["scope `team=web` covers 2 targets; a pin without a capacity is for one"]);
-    check(ANA, set_verb(here, "a", 60), &expect!["the current capacity of `a` is not known yet; give the capacity to pin it at"]);
-    check(owner(), set_verb(pin(4), "safe", 60), &expect!["target `safe`: guardrail keep-off protects it; a pin cannot take effect under that"]);
+    check(
+        ANA,
+        set_verb(pin(0), "team=web", 60),
+        &expect!["target `a`: 0 is outside its bounds 1..10"],
+    );
+    check(
+        ANA,
+        set_verb(here, "team=web", 60),
+        &expect!["scope `team=web` covers 2 targets; a pin without a capacity is for one"],
+    );
+    check(
+        ANA,
+        set_verb(here, "a", 60),
+        &expect!["the current capacity of `a` is not known yet; give the capacity to pin it at"],
+    );
+    check(
+        owner(),
+        set_verb(pin(4), "safe", 60),
+        &expect![
+            "target `safe`: guardrail keep-off protects it; a pin cannot take effect under that"
+        ],
+    );
     let mut rig = Rig::new(&region(), 4);
     rig.look("a", 0.0);
     rig.set(OverrideAsked::NoScaleDown, "a").unwrap();
-    check_in(&mut rig, ANA, set_verb(pin(2), "a", 60), &expect!["target `a`: no scale-down by ana until 2026-01-01T01:00:00Z (ov-1): because; a pin cannot take effect under that"]);
+    check_in(
+        &mut rig,
+        ANA,
+        set_verb(pin(2), "a", 60),
+        &expect![
+            "target `a`: no scale-down by ana until 2026-01-01T01:00:00Z (ov-1): because; a pin cannot take effect under that"
+        ],
+    );
     // Up is possible under a no-scale-down, so it is not refused.
     assert!(rig.set(pin(6), "a").is_ok());
     // Of `b` nothing is known: it may be above the pin.
     rig.set(OverrideAsked::NoScaleDown, "b").unwrap();
-    check_in(&mut rig, ANA, set_verb(pin(2), "b", 60), &expect!["target `b`: no scale-down by ana until 2026-01-01T01:00:00Z (ov-3): because; a pin cannot take effect under that"]);
+    check_in(
+        &mut rig,
+        ANA,
+        set_verb(pin(2), "b", 60),
+        &expect![
+            "target `b`: no scale-down by ana until 2026-01-01T01:00:00Z (ov-3): because; a pin cannot take effect under that"
+        ],
+    );
 }
 
 #[test]
 fn what_is_not_in_force_cannot_be_expired() {
-    check(ANA, expire(Expirable::One(OverrideId(9))), &expect!["ov-9 is not in force; an ended override cannot return"]);
+    check(
+        ANA,
+        expire(Expirable::One(OverrideId(9))),
+        &expect!["ov-9 is not in force; an ended override cannot return"],
+    );
     let scope = "team=web".parse().unwrap();
-    check(ANA, expire(Expirable::WithScope(scope)), &expect!["no override with scope `team=web` is in force; `evenkeel status` lists them"]);
+    check(
+        ANA,
+        expire(Expirable::WithScope(scope)),
+        &expect!["no override with scope `team=web` is in force; `evenkeel status` lists them"],
+    );
 }
 
 #[test]
@@ -151,7 +220,12 @@ fn a_full_table_refuses_one_more() {
     for _ in 0..OVERRIDES_MAX {
         rig.ask(freeze("a")).unwrap();
     }
-    check_in(&mut rig, ANA, freeze("a"), &expect!["1000 overrides are in force, no more can be; expire some first"]);
+    check_in(
+        &mut rig,
+        ANA,
+        freeze("a"),
+        &expect!["1000 overrides are in force, no more can be; expire some first"],
+    );
 }
 
 #[test]

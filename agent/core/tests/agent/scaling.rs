@@ -4,11 +4,15 @@
 //! **Out:** what the last evaluation concluded.
 //! **Not here:** doubt ([`crate::safety`]), outside changes ([`crate::outside`]).
 
-use evenkeel_core::documents::{Behaviour, BlastRadius, Rule, ScalingPolicy, Selector, Step, Target};
+use evenkeel_core::documents::{
+    Behaviour, BlastRadius, Rule, ScalingPolicy, Selector, Step, Target,
+};
 use evenkeel_core::effect::EffectOutcome;
 use expect_test::{Expect, expect};
 
-use crate::region::{FREELY, bounds, documents, guardrail, load, named, policy, seconds, signal, target};
+use crate::region::{
+    FREELY, bounds, documents, guardrail, load, named, policy, seconds, signal, target,
+};
 use crate::rig::{Rig, brief};
 
 fn web() -> ScalingPolicy {

@@ -14,6 +14,7 @@ use evenkeel_core::request::RequestRefusal;
 use evenkeel_core::units::show_duration;
 use evenkeel_store::StoreError;
 
+use super::limits::FAULTS_MAX;
 use crate::mailbox::Unavailable;
 
 /// A request that was not carried out.
@@ -168,6 +169,15 @@ impl From<StoreError> for Failed {
         let hint = error.hint().unwrap_or_else(|| "look at the daemon's log".to_owned());
         Failed::new(status, chain(&error), hint)
     }
+}
+
+/// The first [`FAULTS_MAX`] faults, and how many more there are.
+pub(crate) fn first_faults(faults: &[String]) -> Vec<String> {
+    let mut shown: Vec<String> = faults.iter().take(FAULTS_MAX).cloned().collect();
+    if let Some(more) = faults.len().checked_sub(FAULTS_MAX).filter(|it| 0 < *it) {
+        shown.push(format!("and {more} more; `evenkeel check PATH` shows all of them"));
+    }
+    shown
 }
 
 /// An error with its causes, in one line.

@@ -49,7 +49,8 @@ impl Accounts {
     /// Who the account with `uid` is.
     pub(crate) async fn identity(&self, uid: u32) -> Identity {
         let text = tokio::fs::read_to_string(&self.passwd).await.unwrap_or_else(|error| {
-            tracing::warn!(error = %error, "cannot look up accounts");
+            // In a container there may be none: not worth a warning per connection.
+            tracing::debug!(error = %error, "cannot look up accounts");
             String::new()
         });
         let name = (text.len() <= ACCOUNTS_BYTES_MAX).then(|| name_of(&text, uid)).flatten();

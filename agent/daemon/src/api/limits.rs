@@ -93,5 +93,8 @@ pub(crate) const EXPORT_PIECE_RECORDS: usize = 64;
 /// so that a status of 10,000 targets delays nobody's freeze.
 pub(crate) const TARGETS_PER_QUESTION: usize = 500;
 
+/// Faults of documents that an answer lists; more are only counted.
+pub(crate) const FAULTS_MAX: usize = 50;
+
 /// How often the certificate's files are looked at.
 pub(crate) const CERTIFICATE_PERIOD: Duration = Duration::from_secs(30);

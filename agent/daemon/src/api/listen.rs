@@ -59,19 +59,28 @@ pub(crate) async fn bind_with(
     accounts: Accounts,
 ) -> Result<Bound, ApiError> {
     let ApiSettings { socket, socket_group, tls } = settings;
-    let remote = match tls {
+    // What changes nothing outside comes first.
+    let tls = match tls {
         None => None,
         Some(tls) => {
             let certificate = Certificate::read(&tls)?;
             let acceptor = TlsAcceptor::from(Arc::new(certificate.server_config()?));
-            let listener = TcpListener::bind(tls.listen)
+            Some((tls.listen, certificate, acceptor))
+        }
+    };
+    // Before the port: that the socket is taken says who has both.
+    let file = SocketFile::bind(&socket, socket_group.as_deref()).await?;
+    info!(socket = %socket.display(), "API listens");
+    let remote = match tls {
+        None => None,
+        Some((address, certificate, acceptor)) => {
+            let listener = TcpListener::bind(address)
                 .await
-                .map_err(|source| ApiError::Listen { address: tls.listen, source })?;
+                .map_err(|source| ApiError::Listen { address, source })?;
+            info!(address = %address, "API listens with TLS");
             Some(Remote { listener, acceptor, certificate })
         }
     };
-    let file = SocketFile::bind(&socket, socket_group.as_deref()).await?;
-    info!(socket = %socket.display(), "API listens");
     Ok(Bound { local: Local { file, accounts }, remote })
 }
 

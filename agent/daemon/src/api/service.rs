@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
 use super::admission::Shared;
-use super::answer::Failed;
+use super::answer::{Failed, first_faults};
 use super::body::{Nothing, Params};
 use super::{ReloadWanted, openapi};
 use crate::metrics::CONTENT_TYPE;
@@ -117,7 +117,7 @@ pub(crate) async fn reload(
         }
         Ok(Err(faults)) => Err(Failed::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            faults.join("\n"),
+            first_faults(&faults).join("\n"),
             "correct the files; the documents before stay in force until then. `evenkeel check PATH` shows each place",
         )),
         Err(_) => Err(unavailable("the daemon is stopping")),

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::admission::Shared;
-use super::answer::Failed;
+use super::answer::{Failed, first_faults};
 use super::body::Params;
 use super::journal;
 use super::limits::TARGETS_PER_QUESTION;
@@ -64,7 +64,7 @@ pub(crate) async fn status(
 async fn agent_status(shared: &Shared) -> Result<(AgentStatus, Arc<Documents>), Failed> {
     let state = &shared.state;
     let (region, version) = (state.region.clone(), state.version.to_owned());
-    let documents_faults = state.documents_faults.borrow().clone();
+    let documents_faults = first_faults(&state.documents_faults.borrow());
     let last_record = state.metrics.last_record();
     let asked = state.mailbox.ask(move |agent, now| {
         let memory = agent.state();

@@ -97,7 +97,7 @@ where
             // A status is readable even where the body is not.
             if is_refusal(None, status) { Failure::Refused(text) } else { Failure::Silent(text) }
         }
-        SdkError::TimeoutError(_) => Failure::Silent(chain(error)),
+        SdkError::TimeoutError(_) => Failure::Silent("no answer in time".to_owned()),
         _ => Failure::Silent(chain(error)),
     }
 }

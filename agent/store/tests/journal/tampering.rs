@@ -275,7 +275,7 @@ fn a_record_changed_together_with_all_links_after_it_is_found_down_to_the_last_c
         let dir = lay_out(template());
         let path = journal_in(&dir);
         tamper(&path, |conn| {
-            conn.execute("UPDATE records SET body = x'31' WHERE seq = ?1", [seq])?;
+            conn.execute("UPDATE records SET body = x'32' WHERE seq = ?1", [seq])?;
             relink(conn, seq)
         })
         .unwrap();

@@ -40,6 +40,17 @@ fn status_shows_the_agent_and_the_targets_asked_for() {
 }
 
 #[test]
+fn faults_of_documents_are_listed_up_to_a_limit() {
+    let stage = Stage::new();
+    stage.faults.send_replace((0..1_000).map(|it| format!("fault {it}")).collect());
+    let faults = stage.get(Who::Owner, "/v1/status").json()["agent"]["documents_faults"].clone();
+    let faults = faults.as_array().unwrap();
+    assert_eq!((faults.len(), faults[0].as_str()), (51, Some("fault 0")));
+    let last = "and 950 more; `evenkeel check PATH` shows all of them";
+    assert_eq!(faults[50].as_str(), Some(last));
+}
+
+#[test]
 fn an_explanation_is_the_one_in_force_at_the_time_asked_for() {
     let stage = Stage::new();
     let newest = stage.get(Who::Owner, "/v1/explain/cart");

@@ -56,7 +56,7 @@ const PEOPLE: [(&str, Option<Role>, Option<&str>); 5] = [
     ("vera", Some(Role::Viewer), None),
     ("paul", Some(Role::Operator), Some("cart")),
     ("olga", Some(Role::Operator), None),
-    ("ada", Some(Role::Admin), Some("cart")),
+    ("ada", Some(Role::Admin), None),
 ];
 
 /// The token of a person. Long, so that a search for it in a log is telling.
