@@ -15,8 +15,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::blast_radius::Ledger;
 use crate::documents::{Documents, Target};
 use crate::effect::{Effect, EffectOutcome};
 use crate::evaluate;
@@ -93,12 +94,18 @@ pub struct Agent {
     documents: Arc<Documents>,
     state: State,
     sight: Sight,
+    /// Follows from the three above; shared by the batches of one pass.
+    ledger: Option<Ledger>,
 }
+
+/// How long one ledger serves. Why 1 s: longer than a pass over 10,000 targets
+/// takes, and at most as long as the shortest evaluation period.
+const LEDGER_AGE_MAX: SignedDuration = SignedDuration::from_secs(1);
 
 impl Agent {
     /// An agent that remembers `state` and has seen nothing.
     pub fn new(state: State) -> Agent {
-        Agent { documents: Arc::default(), state, sight: Sight::default() }
+        Agent { documents: Arc::default(), state, sight: Sight::default(), ledger: None }
     }
 
     /// Handles one input at `now`. A `now` before the latest record counts as
@@ -109,12 +116,17 @@ impl Agent {
             Input::DocumentsLoaded(documents) => {
                 self.documents = Arc::clone(documents);
                 self.sight.retain(documents);
+                self.ledger = None;
             }
             Input::Observed(observations) => {
                 let known =
                     observations.iter().filter(|it| self.documents.target(&it.target).is_some());
                 for observation in known {
+                    let before = self.surely_there(&observation.target);
                     self.sight.observe(now, &self.documents, observation);
+                    if self.surely_there(&observation.target) < before {
+                        self.ledger = None;
+                    }
                 }
             }
             Input::Started { .. }
@@ -124,7 +136,9 @@ impl Agent {
             | Input::TimePassed
             | Input::SnapshotWanted => (),
         }
-        let outcome = self.plan(now, input);
+        let mut ledger = self.ledger.take();
+        let outcome = self.plan(now, input, &mut ledger);
+        self.ledger = ledger.filter(|_| !outcome.records.iter().any(tightens_the_ledger));
         for record in &outcome.records {
             self.state.apply(record);
         }
@@ -155,7 +169,7 @@ impl Agent {
         &self.documents
     }
 
-    fn plan(&self, now: Timestamp, input: Input) -> Outcome {
+    fn plan(&self, now: Timestamp, input: Input, ledger: &mut Option<Ledger>) -> Outcome {
         let mut outcome = Outcome { records: self.ended_overrides(now), ..Outcome::default() };
         match input {
             Input::Started { version } => self.plan_start(now, version, &mut outcome),
@@ -176,8 +190,14 @@ impl Agent {
                     .filter(|it| seen.insert(&it.target))
                     .filter_map(|it| self.documents.target(&it.target))
                     .collect();
-                let evaluated =
-                    evaluate::evaluate(now, &self.documents, &self.state, &self.sight, &targets);
+                let evaluated = evaluate::evaluate(
+                    now,
+                    &self.documents,
+                    &self.state,
+                    &self.sight,
+                    self.books(now, ledger),
+                    &targets,
+                );
                 outcome.records.extend(evaluated.records);
                 outcome.effects = evaluated.effects;
                 outcome.explanations = evaluated.explanations;
@@ -210,6 +230,26 @@ impl Agent {
             }
         }
         outcome
+    }
+
+    /// The ledger as it stands, opened anew when there is none or it is old.
+    ///
+    /// Opening it looks at every target of the region, so the batches of one pass
+    /// share one. Without [`tightens_the_ledger`] an older one is too strict, never
+    /// too lax: what left its window, came back or was added still is not in it.
+    fn books<'a>(&self, now: Timestamp, ledger: &'a mut Option<Ledger>) -> &'a mut Ledger {
+        let is_young = |it: &Ledger| now.duration_since(it.opened_at()) < LEDGER_AGE_MAX;
+        let young = ledger.take().filter(is_young);
+        ledger.insert(
+            young.unwrap_or_else(|| Ledger::open(now, &self.documents, &self.state, &self.sight)),
+        )
+    }
+
+    /// Units of one target that a ledger counts as there.
+    fn surely_there(&self, target: &TargetId) -> Capacity {
+        let known = self.state.target(target).and_then(|it| it.known).unwrap_or_default();
+        let seen = self.sight.target(target).and_then(|it| it.capacity()?.as_ref().ok());
+        seen.map_or(known, |it| it.current.min(known))
     }
 
     fn ended_overrides(&self, now: Timestamp) -> Vec<Record> {
@@ -293,6 +333,28 @@ impl Agent {
     pub fn current_of(&self, target: &TargetId) -> Option<Capacity> {
         let seen = self.sight.target(target).and_then(|it| it.capacity()?.as_ref().ok());
         seen.map(|it| it.current).or_else(|| self.state.target(target)?.known)
+    }
+}
+
+/// Whether a ledger that was opened before `record` could allow too much. What a
+/// planned effect removes was entered when it was permitted; one that is done
+/// moves its units from what is there to what is gone; one that is rejected
+/// gives them back, which can wait for the next ledger.
+fn tightens_the_ledger(record: &Record) -> bool {
+    match record {
+        Record::EffectFinished { outcome, .. } => *outcome == EffectOutcome::Unknown,
+        Record::EffectReadBack { .. }
+        | Record::ChangedOutside { .. }
+        | Record::DocumentsAdopted { .. }
+        | Record::Snapshot { .. } => true,
+        Record::TermStarted { .. }
+        | Record::TargetAdopted { .. }
+        | Record::OverrideAccepted { .. }
+        | Record::OverrideEnded { .. }
+        | Record::BreakGlassEngaged { .. }
+        | Record::BreakGlassReleased { .. }
+        | Record::EffectPlanned { .. }
+        | Record::RequestRefused { .. } => false,
     }
 }
 

@@ -24,6 +24,7 @@ use crate::state::{Removal, State};
 /// The blast radii at one instant, as one batch of evaluations uses them up.
 #[derive(Debug)]
 pub struct Ledger {
+    opened_at: Timestamp,
     /// `None` is [`BlastRadius::BUILT_IN`], for targets without any other.
     accounts: BTreeMap<Option<GuardrailId>, Account>,
 }
@@ -63,7 +64,7 @@ impl Ledger {
                 accounts.insert(Some(guardrail.id.clone()), Account::new(limit));
             }
         }
-        let mut ledger = Ledger { accounts };
+        let mut ledger = Ledger { opened_at: now, accounts };
         let mut base_units: BTreeMap<Option<GuardrailId>, u64> = BTreeMap::new();
         for target in documents.targets() {
             let known = state.target(&target.id).and_then(|it| it.known).unwrap_or_default();
@@ -91,6 +92,11 @@ impl Ledger {
                 units_max(account.limit, base_units.get(id).copied().unwrap_or_default());
         }
         ledger
+    }
+
+    /// When it was opened.
+    pub fn opened_at(&self) -> Timestamp {
+        self.opened_at
     }
 
     /// What `target` may lose now: the least of all guardrails that select it.

@@ -38,6 +38,7 @@ pub(crate) fn evaluate(
     documents: &Documents,
     state: &State,
     sight: &Sight,
+    ledger: &mut Ledger,
     targets: &[&Target],
 ) -> Evaluated {
     let mut batch = Batch {
@@ -51,7 +52,7 @@ pub(crate) fn evaluate(
             .filter_map(|it| freeze_window_in(it, now))
             .map(|it| (it.0.clone(), it))
             .collect(),
-        ledger: Ledger::open(now, documents, state, sight),
+        ledger,
         next_effect: state.next_effect(),
         next_override: state.next_override(),
         evaluated: Evaluated::default(),
@@ -103,7 +104,7 @@ struct Batch<'a> {
     state: &'a State,
     overrides: InForce<'a>,
     freeze_windows: BTreeMap<GuardrailId, WindowInForce<'a>>,
-    ledger: Ledger,
+    ledger: &'a mut Ledger,
     next_effect: EffectId,
     next_override: OverrideId,
     evaluated: Evaluated,
@@ -163,7 +164,7 @@ impl<'a> Batch<'a> {
             break_glass: self.state.break_glass(),
             freeze_window: self.freeze_window_of(target),
         };
-        let verdict = review(&circumstances, &proposal, &mut self.ledger);
+        let verdict = review(&circumstances, &proposal, self.ledger);
         self.conclude(target, verdict, &mut explanation);
         explanation
     }

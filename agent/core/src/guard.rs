@@ -152,6 +152,23 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every answer of [`Refusal::name`] that a review can give, so that a metric
+    /// can show each from the start.
+    pub const NAMES: [&'static str; 12] = [
+        "break_glass",
+        "protected",
+        "frozen",
+        "held",
+        "no_scale_down",
+        "freeze_window",
+        "in_flight",
+        "doubt",
+        "unsettled",
+        "cooling_down",
+        "blast_radius",
+        "autonomy",
+    ];
+
     /// The variant's name, for metrics and tables.
     pub fn name(&self) -> &'static str {
         match self {

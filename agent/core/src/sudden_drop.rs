@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::quality::Doubt;
+use crate::sight::GAP_MAX;
 
 /// A fall below this fraction of the load before is suspect until it has lasted,
 /// unless such low values are usual for the series.
@@ -45,12 +46,22 @@ pub struct LoadMemory {
     before: Option<f64>,
     /// Since when values have been too low to be believed, without a gap.
     low_since: Option<Timestamp>,
+    /// When the newest value was taken in.
+    taken_at: Option<Timestamp>,
 }
 
 impl LoadMemory {
     /// Takes in a value (finite, `>= 0`) and says whether it may be believed.
     /// `usual_low` is a low value that is usual for the series, if that is known.
     pub fn take(&mut self, now: Timestamp, value: f64, usual_low: Option<f64>) -> Option<Doubt> {
+        let silent_since = self.taken_at.replace(now);
+        if silent_since.is_some_and(|at| GAP_MAX < now.duration_since(at)) {
+            // Nobody looked, for example because this process stood still.
+            self.miss();
+        }
+        if self.recent.back().is_some_and(|(at, _)| RECENT < now.duration_since(*at)) {
+            self.before = median(self.recent.iter().map(|(_, value)| *value));
+        }
         while self.recent.front().is_some_and(|(at, _)| RECENT < now.duration_since(*at))
             || RECENT_MAX <= self.recent.len()
         {
@@ -142,6 +153,33 @@ mod tests {
                 Some(0.0) for 290 s: 290 suspect
             "#]],
         );
+    }
+
+    #[test]
+    fn an_outage_right_after_the_first_value_does_not_either() {
+        check(
+            None,
+            &[(1, Some(100.0)), (1_200, None), (10, Some(0.0))],
+            &expect![[r#"
+                Some(100.0) for 1 s: 0 suspect
+                None for 1200 s: 0 suspect
+                Some(0.0) for 10 s: 10 suspect
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_low_value_before_and_after_a_standstill_has_not_lasted() {
+        let mut memory = LoadMemory::default();
+        let mut suspect = |seconds: i64, value| {
+            let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+            memory.take(now, value, None).is_some()
+        };
+        assert!(!suspect(0, 100.0));
+        assert!(suspect(15, 0.0));
+        // The host was suspended for an hour; the exporter restarts with it.
+        assert!(suspect(3_615, 0.0));
+        assert!(suspect(3_630, 0.0));
     }
 
     #[test]

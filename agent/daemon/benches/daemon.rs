@@ -82,8 +82,7 @@ fn freezes() -> bool {
         });
         let body = json!({"kind": "freeze", "scope": "all", "for": "1h", "reason": "benchmark"});
         let started = Instant::now();
-        let (status, answer) =
-            send(&socket, "POST", "/v1/overrides", &body).expect("an answer");
+        let (status, answer) = send(&socket, "POST", "/v1/overrides", &body).expect("an answer");
         took.push(started.elapsed());
         assert_eq!((status, &answer["enforced"]), (200, &json!(true)), "{answer}");
         let body = json!({"id": answer["override"]["id"], "reason": "next"});
@@ -106,7 +105,9 @@ fn freezes() -> bool {
         FREEZE_MAX.as_millis(),
     );
     println!("effects planned during a freeze: {planned}");
-    println!("resident memory of the whole process, the made-up region included: {resident:.0} MiB");
+    println!(
+        "resident memory of the whole process, the made-up region included: {resident:.0} MiB"
+    );
     p99 <= FREEZE_MAX && planned == 0
 }
 
@@ -141,8 +142,10 @@ fn start() -> bool {
     let mut journal = open();
     let mut state = State::default();
     for first in (0..N_RECORDS).step_by(5_000) {
-        let records: Vec<Record> =
-            (first..first + 5_000).map(|it| record(now, it)).inspect(|it| state.apply(it)).collect();
+        let records: Vec<Record> = (first..first + 5_000)
+            .map(|it| record(now, it))
+            .inspect(|it| state.apply(it))
+            .collect();
         journal.append(&records).expect("durable");
         if journal.wants_snapshot() {
             let state = Box::new(state.clone());

@@ -317,12 +317,45 @@ prometheus: { url: 'http://127.0.0.1:9090' }
 
     #[test]
     fn faults_name_place_field_and_both_numbers() {
-        check(&format!("{GOOD}evaluation_perriod: 15s\n"), &expect!["configuration `evenkeeld.yaml` is not valid: error: line 7 column 1: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, log: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, log at line 7, column 1"]);
-        check(&format!("{GOOD}evaluation_period: 15\n"), &expect!["configuration `evenkeeld.yaml` is not valid: error: line 7 column 20: `15` has no unit; write for example `15s` or `15m`: `15` has no unit; write for example `15s` or `15m` at line 7, column 20"]);
-        check(&format!("{GOOD}evaluation_period: 10m\n"), &expect!["configuration `evenkeeld.yaml`: evaluation_period is 10m, it must be 1s..30s"]);
-        check(&format!("{GOOD}retention: 1h\n"), &expect!["configuration `evenkeeld.yaml`: retention is 1h, it must be at least 4d"]);
-        check(&GOOD.replace("region: eu", "region: e u"), &expect!["configuration `evenkeeld.yaml` is not valid: error: line 1 column 9: `e u-central-1` contains ' ', a name has only letters, digits and `-_.@/+`: `e u-central-1` contains ' ', a name has only letters, digits and `-_.@/+` at line 1, column 9"]);
-        check(&GOOD.replace("url: 'http://127.0.0.1:9090'", "url: x, user: ana"), &expect!["configuration `evenkeeld.yaml`: prometheus.user and prometheus.password_file belong together; give both or neither"]);
-        check(&GOOD.replace("store: /var/lib/evenkeel/evenkeel.db\n", ""), &expect!["configuration `evenkeeld.yaml` is not valid: error: line 5 column 1: missing field `store`: missing field `store` at line 5, column 1"]);
+        check(
+            &format!("{GOOD}evaluation_perriod: 15s\n"),
+            &expect![
+                "configuration `evenkeeld.yaml` is not valid: error: line 7 column 1: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, log: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, log at line 7, column 1"
+            ],
+        );
+        check(
+            &format!("{GOOD}evaluation_period: 15\n"),
+            &expect![
+                "configuration `evenkeeld.yaml` is not valid: error: line 7 column 20: `15` has no unit; write for example `15s` or `15m`: `15` has no unit; write for example `15s` or `15m` at line 7, column 20"
+            ],
+        );
+        check(
+            &format!("{GOOD}evaluation_period: 10m\n"),
+            &expect![
+                "configuration `evenkeeld.yaml`: evaluation_period is 10m, it must be 1s..30s"
+            ],
+        );
+        check(
+            &format!("{GOOD}retention: 1h\n"),
+            &expect!["configuration `evenkeeld.yaml`: retention is 1h, it must be at least 4d"],
+        );
+        check(
+            &GOOD.replace("region: eu", "region: e u"),
+            &expect![
+                "configuration `evenkeeld.yaml` is not valid: error: line 1 column 9: `e u-central-1` contains ' ', a name has only letters, digits and `-_.@/+`: `e u-central-1` contains ' ', a name has only letters, digits and `-_.@/+` at line 1, column 9"
+            ],
+        );
+        check(
+            &GOOD.replace("url: 'http://127.0.0.1:9090'", "url: x, user: ana"),
+            &expect![
+                "configuration `evenkeeld.yaml`: prometheus.user and prometheus.password_file belong together; give both or neither"
+            ],
+        );
+        check(
+            &GOOD.replace("store: /var/lib/evenkeel/evenkeel.db\n", ""),
+            &expect![
+                "configuration `evenkeeld.yaml` is not valid: error: line 5 column 1: missing field `store`: missing field `store` at line 5, column 1"
+            ],
+        );
     }
 }

@@ -226,6 +226,7 @@ impl EventLoop {
             }
             self.journal.checkpoint(now)?;
         }
+        self.journal.forget_some(now);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use evenkeel_core::record::Record;
 use evenkeel_core::state::State;
-use evenkeel_store::{ENTRIES_PER_APPEND_MAX, Entry, Store, StoreError};
+use evenkeel_store::{BODY_BYTES_MAX, ENTRIES_PER_APPEND_MAX, Entry, Filter, Store, StoreError};
 use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
@@ -20,6 +20,11 @@ const CHECKPOINT_PERIOD: SignedDuration = SignedDuration::from_hours(1);
 /// Why 20,000: read back in well under 0.2 s, and a snapshot of 10,000 targets
 /// (2 MiB) is then at most as large as the records it stands for.
 const SNAPSHOT_RECORDS: u64 = 20_000;
+
+/// Records forgotten at once.
+///
+/// Why 20,000: about 0.1 s, in which nobody is heard.
+const PRUNE_RECORDS: u64 = 20_000;
 
 /// Why the journal failed.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +68,8 @@ pub struct Journal {
     store: Store,
     checkpointed_at: Timestamp,
     snapshot_seq: u64,
+    /// Records before this one are too old.
+    prune_to: u64,
     retention: Option<SignedDuration>,
 }
 
@@ -70,7 +77,7 @@ impl Journal {
     /// Takes over an open store. `retention` is how long records are kept; `None`
     /// keeps all.
     pub fn new(store: Store, now: Timestamp, retention: Option<SignedDuration>) -> Journal {
-        Journal { store, checkpointed_at: now, snapshot_seq: 0, retention }
+        Journal { store, checkpointed_at: now, snapshot_seq: 0, prune_to: 0, retention }
     }
 
     /// The sequence number of the newest record; 0 without any.
@@ -128,14 +135,25 @@ impl Journal {
     fn append_piece(&mut self, records: &[Record]) -> Result<(), JournalError> {
         let mut bodies = Vec::with_capacity(records.len());
         for record in records {
-            bodies.push(
-                serde_json::to_vec(record)
-                    .map_err(|source| JournalError::Unwritable { kind: record.kind(), source })?,
-            );
+            let body = serde_json::to_vec(record)
+                .map_err(|source| JournalError::Unwritable { kind: record.kind(), source })?;
+            if BODY_BYTES_MAX < body.len() && matches!(record, Record::Snapshot { .. }) {
+                // It says nothing new: the records before it do. Starts take longer.
+                warn!(
+                    bytes = body.len(),
+                    bytes_max = BODY_BYTES_MAX,
+                    "snapshot left out: too large"
+                );
+                self.snapshot_seq = self.store.last_seq();
+                continue;
+            }
+            bodies.push((record, body));
         }
-        let entries: Vec<Entry<'_>> = records
+        if bodies.is_empty() {
+            return Ok(());
+        }
+        let entries: Vec<Entry<'_>> = bodies
             .iter()
-            .zip(&bodies)
             .map(|(record, body)| Entry {
                 at: record.at(),
                 kind: record.kind(),
@@ -144,7 +162,7 @@ impl Journal {
             })
             .collect();
         let last_seq = self.store.append(&entries)?;
-        if records.iter().any(|it| matches!(it, Record::Snapshot { .. })) {
+        if bodies.iter().any(|(record, _)| matches!(record, Record::Snapshot { .. })) {
             self.snapshot_seq = last_seq;
         }
         Ok(())
@@ -165,39 +183,47 @@ impl Journal {
         CHECKPOINT_PERIOD <= now.duration_since(self.checkpointed_at)
     }
 
-    /// Signs what is there, then forgets what is older than the retention allows.
+    /// Signs what is there, and notes what is older than the retention allows.
     ///
     /// # Errors
     ///
-    /// When the checkpoint cannot be written. A failed removal is only logged: it
-    /// is tried again with the next checkpoint.
+    /// When the checkpoint cannot be written.
     pub fn checkpoint(&mut self, now: Timestamp) -> Result<(), JournalError> {
         self.checkpointed_at = now;
         let checkpoint = self.store.checkpoint(now)?;
         info!(records = checkpoint.size, "checkpoint signed");
-        if let Some(retention) = self.retention
-            && let Err(error) = self.prune(now, retention)
-        {
-            warn!(error = %error, "old records were not removed; trying again in an hour");
+        if let Some(oldest) = self.retention.and_then(|it| now.checked_sub(it).ok()) {
+            let filter = Filter { from: Some(oldest), limit: 1, ..Filter::default() };
+            let first_kept = self.store.reader()?.query(&filter)?.first().map(|it| it.seq);
+            // Never beyond the newest snapshot: the state is rebuilt from there.
+            self.prune_to = first_kept.unwrap_or(u64::MAX).min(self.snapshot_seq);
         }
         Ok(())
     }
 
-    fn prune(&mut self, now: Timestamp, retention: SignedDuration) -> Result<(), JournalError> {
-        let Ok(oldest) = now.checked_sub(retention) else { return Ok(()) };
-        let filter = evenkeel_store::Filter {
-            from: Some(oldest),
-            limit: 1,
-            ..evenkeel_store::Filter::default()
-        };
-        let first_kept = self.store.reader()?.query(&filter)?.first().map(|it| it.seq);
-        // Never beyond the newest snapshot: the state is rebuilt from there.
-        let keep_from = first_kept.unwrap_or(u64::MAX).min(self.snapshot_seq);
-        if self.store.first_seq() < keep_from {
-            let pruned = self.store.prune(keep_from, now)?;
-            info!(removed = pruned.removed, first_seq = pruned.first_seq, "old records removed");
+    /// Forgets a few of the records that [`Journal::checkpoint`] found too old;
+    /// false when none is left. A removal that fails is only logged: it is tried
+    /// again after the next checkpoint.
+    pub fn forget_some(&mut self, now: Timestamp) -> bool {
+        let first_seq = self.store.first_seq();
+        if self.prune_to <= first_seq {
+            return false;
         }
-        Ok(())
+        let keep_from = self.prune_to.min(first_seq.saturating_add(PRUNE_RECORDS));
+        match self.store.prune(keep_from, now) {
+            Ok(pruned) => {
+                info!(
+                    removed = pruned.removed,
+                    first_seq = pruned.first_seq,
+                    "old records removed"
+                );
+            }
+            Err(error) => {
+                warn!(%error, "old records were not removed; trying again in an hour");
+                self.prune_to = 0;
+            }
+        }
+        self.store.first_seq() < self.prune_to
     }
 }
 

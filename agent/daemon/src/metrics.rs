@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use evenkeel_core::effect::EffectOutcome;
 use evenkeel_core::explain::{Conclusion, Explanation};
+use evenkeel_core::guard::Refusal;
 use evenkeel_core::ids::Term;
 use evenkeel_core::overrides::OverrideKind;
 use evenkeel_core::quality::Quality;
@@ -104,7 +105,7 @@ impl Metrics {
         );
         registry.register(
             "evaluation_pass_seconds",
-            "Time that one pass over the due targets took, in the core",
+            "Time that one look at all targets took, queries included",
             m.evaluation_pass_seconds.clone(),
         );
         registry.register("effects", "Effects that ended, by kind and outcome", m.effects.clone());
@@ -130,11 +131,7 @@ impl Metrics {
         );
         registry.register("signals", "Signals at the last pass, by quality", m.signals.clone());
         registry.register("targets", "Targets, by what rules them", m.targets.clone());
-        registry.register(
-            "overrides",
-            "Overrides in force or pending, by kind",
-            m.overrides.clone(),
-        );
+        registry.register("overrides", "Overrides in force, by kind", m.overrides.clone());
         registry.register("break_glass", "1 while break-glass is in force", m.break_glass.clone());
         registry.register(
             "documents_faults",
@@ -161,6 +158,16 @@ impl Metrics {
         // A series that exists from the start can be alerted on and rated.
         for quality in ALL_QUALITIES {
             m.signals.get_or_create(&[("quality", quality_word(quality))]).set(0);
+        }
+        // Shown at 0 from the start: otherwise `increase()` misses the first event.
+        for conclusion in ALL_CONCLUSIONS {
+            m.evaluations.get_or_create(&[("conclusion", conclusion)]).inc_by(0);
+        }
+        for refusal in Refusal::NAMES {
+            m.refusals.get_or_create(&[("refusal", refusal)]).inc_by(0);
+        }
+        for outcome in ["answered", "failed"] {
+            m.prometheus_queries.get_or_create(&[("outcome", outcome)]).inc_by(0);
         }
         for mode in ALL_MODES {
             m.targets.get_or_create(&[("mode", mode_word(mode))]).set(0);
@@ -251,7 +258,7 @@ impl Metrics {
         }
     }
 
-    /// The overrides that are in force or pending.
+    /// The overrides that are in force.
     pub fn set_overrides(&self, kinds: impl IntoIterator<Item = OverrideKind>) {
         let mut counts = BTreeMap::<&str, usize>::new();
         for kind in kinds {
@@ -273,7 +280,8 @@ impl Metrics {
         self.documents_faults.set(as_gauge(count));
     }
 
-    /// One query to Prometheus ended after `took`; `outcome` is for example `ok`.
+    /// One query to Prometheus ended after `took`; `outcome` is `answered` or
+    /// `failed`.
     pub fn observe_query(&self, outcome: &'static str, took: Duration) {
         self.prometheus_queries.get_or_create(&[("outcome", outcome)]).inc();
         self.prometheus_query_seconds.observe(took.as_secs_f64());
@@ -310,6 +318,9 @@ fn quality_word(quality: Quality) -> &'static str {
         Quality::Missing => "missing",
     }
 }
+
+const ALL_CONCLUSIONS: [&str; 6] =
+    ["planned", "no_change", "refused", "capacity_unknown", "read_back", "changed_outside"];
 
 const ALL_MODES: [Mode; 12] = [
     Mode::BreakGlass,

@@ -12,9 +12,8 @@ const SOON: Duration = Duration::from_secs(60);
 #[test]
 fn the_demo_decides_obeys_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().expect("a folder");
-    let program = Program::new(env!("CARGO_BIN_EXE_evenkeeld"))
-        .arg("--demo")
-        .env("TMPDIR", folder.path());
+    let program =
+        Program::new(env!("CARGO_BIN_EXE_evenkeeld")).arg("--demo").env("TMPDIR", folder.path());
     let mut demo = Process::start(&program);
     demo.wait_output(SOON, "evenkeel.sock");
     let said = demo.stdout();

@@ -18,7 +18,7 @@ use evenkeel_daemon::metrics::Metrics;
 
 fn read(path: &str) -> (PathBuf, String) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
-    let text = std::fs::read_to_string(&file).unwrap();
+    let text = std::fs::read_to_string(&file).expect("a file of this repository");
     (file, text)
 }
 
@@ -90,7 +90,7 @@ fn refused() -> Explanation {
     let refusal = Refusal::Doubt { quality: Quality::Suspect };
     let at = jiff::Timestamp::UNIX_EPOCH;
     Explanation {
-        target: TargetId::new("cart").unwrap(),
+        target: TargetId::new("cart").expect("a name"),
         at,
         since: at,
         policy: None,

@@ -8,14 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use evenkeel_core::documents::{BlastRadius, Documents, Guardrail, ScalingPolicy, Target};
+use evenkeel_core::documents::{BlastRadius, Documents, Guardrail, Rule, ScalingPolicy, Target};
 use evenkeel_core::effect::EffectOutcome;
 use evenkeel_core::ids::{EffectId, OverrideId, SignalName, TargetId, Term};
 use evenkeel_core::overrides::{Override, OverrideKind};
 use evenkeel_core::quality::{Reading, TargetObservation};
 use evenkeel_core::record::Record;
 use evenkeel_core::units::Capacity;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::region::seconds;
 use crate::stream::Entry;
@@ -55,6 +55,7 @@ pub(crate) fn keeps(promise: Promise, history: &[Entry]) {
 struct Audit {
     documents: Arc<Documents>,
     looks: BTreeMap<TargetId, Vec<Look>>,
+    loads: BTreeMap<(TargetId, SignalName), Load>,
     known: BTreeMap<TargetId, Capacity>,
     changed_at: BTreeMap<TargetId, Timestamp>,
     in_flight: BTreeMap<TargetId, (EffectId, Capacity, Capacity)>,
@@ -69,7 +70,16 @@ struct Audit {
 struct Look {
     at: Timestamp,
     is_good: bool,
-    values: Vec<(SignalName, f64)>,
+}
+
+/// What one load was like: the believed values, what they were like before an
+/// outage, and the unbroken run of values that were too low.
+#[derive(Default)]
+struct Load {
+    believed: Vec<(Timestamp, f64)>,
+    before: Option<f64>,
+    lows: Vec<Timestamp>,
+    taken_at: Option<Timestamp>,
 }
 
 struct Removal {
@@ -100,9 +110,9 @@ impl Audit {
         match entry {
             Entry::Documents(documents) => {
                 self.documents = Arc::clone(documents);
-                self.looks.clear();
+                self.forget_what_was_seen();
             }
-            Entry::Restarted => self.looks.clear(),
+            Entry::Restarted => self.forget_what_was_seen(),
             Entry::Observed(at, observation) => self.look(*at, observation),
             Entry::Recorded(records) => {
                 // What one input led to was decided on what was there before it.
@@ -115,32 +125,32 @@ impl Audit {
         Ok(())
     }
 
+    fn forget_what_was_seen(&mut self) {
+        self.looks.clear();
+        self.loads.clear();
+    }
+
     fn look(&mut self, at: Timestamp, observation: &TargetObservation) {
         let Some(policy) = self.documents.policy_of(&observation.target) else { return };
-        let looks = self.looks.entry(observation.target.clone()).or_default();
+        let target = &observation.target;
         let mut is_good = observation.capacity.is_ok();
-        let mut values = Vec::new();
         for signal in &policy.signals {
             let read = observation.signals.iter().find(|it| it.signal == signal.name);
-            let Some((Reading::Value { value, doubt, .. }, low)) =
-                read.map(|it| (&it.reading, it.usual_low))
-            else {
+            let load = self.loads.entry((target.clone(), signal.name.clone())).or_default();
+            let plain = read.and_then(|it| match &it.reading {
+                Reading::Value { value, doubt: None, .. } => Some((*value, it.usual_low)),
+                Reading::Value { .. } | Reading::Missing(_) => None,
+            });
+            let Some((value, low)) = plain.filter(|(it, _)| it.is_finite() && 0.0 <= *it) else {
                 is_good = false;
+                load.lows.clear();
                 continue;
             };
-            if !value.is_finite() || *value < 0.0 {
-                is_good = false;
-                continue;
+            if let Rule::ValuePerUnit { .. } = signal.rule {
+                is_good &= load.believes(at, value, low);
             }
-            let rules_load =
-                matches!(signal.rule, evenkeel_core::documents::Rule::ValuePerUnit { .. });
-            let fell = rules_load
-                && low.is_none_or(|low| *value < low)
-                && lower_median(looks, &signal.name, at).is_some_and(|it| *value < 0.3 * it);
-            is_good &= doubt.is_none() && !fell;
-            values.push((signal.name.clone(), *value));
         }
-        looks.push(Look { at, is_good, values });
+        self.looks.entry(target.clone()).or_default().push(Look { at, is_good });
     }
 
     fn judge(&self, promise: Promise, record: &Record) -> Verdict {
@@ -394,14 +404,38 @@ fn step(it: &Planned<'_>) -> Verdict {
     require(is_small, || format!("a step is {step:?}"))
 }
 
-/// The lower median of a signal over the ten minutes before `at`.
-fn lower_median(looks: &[Look], signal: &SignalName, at: Timestamp) -> Option<f64> {
-    let lately = |look: &&Look| at.duration_since(look.at) <= SignedDuration::from_mins(10);
-    let mut values: Vec<f64> = looks
-        .iter()
-        .filter(lately)
-        .flat_map(|look| look.values.iter().filter(|it| it.0 == *signal).map(|it| it.1))
-        .collect();
+impl Load {
+    /// A fall below 0.3 of the ten minutes before is believed after five minutes
+    /// of it, or when values as low are usual.
+    fn believes(&mut self, at: Timestamp, value: f64, usual_low: Option<f64>) -> bool {
+        let lately = |it: &&(Timestamp, f64)| at.duration_since(it.0) <= seconds(600);
+        let recent: Vec<(Timestamp, f64)> = self.believed.iter().filter(lately).copied().collect();
+        if recent.is_empty() {
+            self.before = lower_median(&self.believed).or(self.before);
+        } else {
+            self.before = lower_median(&recent);
+        }
+        self.believed = recent;
+        if self.taken_at.replace(at).is_some_and(|it| seconds(60) < at.duration_since(it)) {
+            self.lows.clear();
+        }
+        let is_usual = usual_low.is_some_and(|it| it <= value);
+        let before = self.before.or(usual_low).unwrap_or(0.0);
+        if value < 0.3 * before && !is_usual {
+            self.lows.push(at);
+            if at.duration_since(self.lows[0]) < seconds(300) {
+                return false;
+            }
+            self.believed.clear();
+        }
+        self.lows.clear();
+        self.believed.push((at, value));
+        true
+    }
+}
+
+fn lower_median(values: &[(Timestamp, f64)]) -> Option<f64> {
+    let mut values: Vec<f64> = values.iter().map(|it| it.1).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len().checked_sub(1)? / 2).copied()
 }

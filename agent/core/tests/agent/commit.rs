@@ -102,18 +102,20 @@ proptest! {
         });
         let committed = committed.unwrap();
         for Effect::SetCapacity(effect) in &committed.effects {
-            let n_records = appended.iter().filter(|it| match it {
-                Record::EffectPlanned { id, target, desired, expected, term: of, at, .. } => {
-                    *id == effect.id()
-                        && target == effect.target()
-                        && *desired == effect.desired()
-                        && *expected == effect.expected()
-                        && *of == effect.term()
-                        && *of == term
-                        && *at == effect.granted_at()
-                }
-                _ => false,
-            });
+            let is_of = |it: &&Record| {
+                matches!(
+                    it,
+                    Record::EffectPlanned { at, id, target, desired, expected, term: of, .. }
+                        if *id == effect.id()
+                            && target == effect.target()
+                            && *desired == effect.desired()
+                            && *expected == effect.expected()
+                            && *of == effect.term()
+                            && *of == term
+                            && *at == effect.granted_at()
+                )
+            };
+            let n_records = appended.iter().filter(is_of);
             prop_assert_eq!(n_records.count(), 1);
         }
         let n_planned = appended.iter().filter(|it| it.kind() == "effect_planned").count();

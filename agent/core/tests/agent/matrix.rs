@@ -70,7 +70,7 @@ const SITUATIONS: [(&str, Situation); 22] = [
     ("frozen", || under(OverrideAsked::Freeze)),
     ("freeze window", || {
         let window = FreezeWindow::new("new-year", "0 0 1 1 *", "UTC", seconds(86_400));
-        let freeze_windows = vec![window.unwrap()];
+        let freeze_windows = vec![window.expect("the schedule is valid")];
         scene(guarded(Guardrail { freeze_windows, ..guardrail("calendar", everything()) }))
     }),
     ("held", || under(OverrideAsked::Hold)),
@@ -157,7 +157,7 @@ fn scene(documents: Arc<Documents>) -> Scene {
 
 fn under(kind: OverrideAsked) -> Scene {
     let mut scene = scene(plain());
-    scene.rig.set(kind, "a").unwrap();
+    scene.rig.set(kind, "a").expect("nothing outranks it");
     scene
 }
 
@@ -208,13 +208,11 @@ impl Scene {
 
 /// The part of a refusal that says which it is.
 fn word(refusal: &RequestRefusal) -> String {
-    match refusal {
-        RequestRefusal::Outranked { by, .. } => {
-            format!("outranked ({})", by.split(" since ").next().unwrap_or(by))
-        }
-        RequestRefusal::NoneInForce { .. } => "none in force".to_owned(),
-        other => other.to_string(),
+    if let RequestRefusal::Outranked { by, .. } = refusal {
+        return format!("outranked ({})", by.split(" since ").next().unwrap_or(by));
     }
+    let said = refusal.to_string();
+    said.split("; ").next().unwrap_or(&said).to_owned()
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn look(rig: &mut Rig, value: f64) -> String {
 const HOLD: OutsideChange = OutsideChange::Hold(jiff::SignedDuration::from_hours(1));
 
 fn expire_all(rig: &mut Rig) -> usize {
-    let which = Expirable::WithScope("a".parse().unwrap());
+    let which = Expirable::WithScope("a".parse().expect("`a` is a scope"));
     match rig.ask(Verb::Expire { which, reason: "resume".to_owned() }) {
         Ok(Answer::Expired { ended }) => ended.len(),
         other => panic!("{other:?}"),

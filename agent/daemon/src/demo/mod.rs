@@ -83,10 +83,8 @@ pub struct Stage {
 ///
 /// [`DemoError`].
 pub async fn run(stop: watch::Receiver<bool>) -> Result<(), DemoError> {
-    let folder = tempfile::Builder::new()
-        .prefix("evenkeel-demo-")
-        .tempdir()
-        .map_err(DemoError::Folder)?;
+    let folder =
+        tempfile::Builder::new().prefix("evenkeel-demo-").tempdir().map_err(DemoError::Folder)?;
     let start: Timestamp =
         START.parse().map_err(|error: jiff::Error| DemoError::BuiltIn(error.to_string()))?;
     let stage = Stage {
