@@ -137,6 +137,13 @@ pub enum Refusal {
         #[cfg_attr(feature = "openapi", schema(value_type = String))]
         until: Timestamp,
     },
+    /// The last effects on this target did not happen; trying again later.
+    BackingOff {
+        n_attempts: u32,
+        #[schemars(with = "String")]
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        until: Timestamp,
+    },
     /// Nothing more may leave the guardrail's scope at the moment.
     BlastRadius {
         guardrail: Option<GuardrailId>,
@@ -154,7 +161,7 @@ pub enum Refusal {
 impl Refusal {
     /// Every answer of [`Refusal::name`] that a review can give, so that a metric
     /// can show each from the start.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 13] = [
         "break_glass",
         "protected",
         "frozen",
@@ -165,6 +172,7 @@ impl Refusal {
         "doubt",
         "unsettled",
         "cooling_down",
+        "backing_off",
         "blast_radius",
         "autonomy",
     ];
@@ -185,6 +193,7 @@ impl Refusal {
             Refusal::Doubt { .. } => "doubt",
             Refusal::Unsettled { .. } => "unsettled",
             Refusal::CoolingDown { .. } => "cooling_down",
+            Refusal::BackingOff { .. } => "backing_off",
             Refusal::BlastRadius { .. } => "blast_radius",
             Refusal::Autonomy { .. } => "autonomy",
         }
@@ -227,6 +236,12 @@ impl fmt::Display for Refusal {
                 }
             }
             Refusal::CoolingDown { until } => write!(f, "cooling down until {until:.0}"),
+            Refusal::BackingOff { n_attempts, until } => {
+                write!(
+                    f,
+                    "the last {n_attempts} effects did not happen; trying again at {until:.0}"
+                )
+            }
             Refusal::BlastRadius { guardrail, removed_units, units_max, window, more_at } => {
                 match guardrail {
                     Some(guardrail) => write!(f, "guardrail {guardrail}")?,
@@ -277,8 +292,8 @@ pub struct Circumstances<'a> {
 /// Reviews `proposal`; what a permit removes is entered into `ledger`.
 ///
 /// Order: break-glass, protected, freeze, freeze window, hold, effect in
-/// flight, bounds, no-scale-down, doubt, cooldown, step, blast radius,
-/// autonomy. A pin is a person's word: it is bound by bounds and blast radius,
+/// flight, bounds, no-scale-down, doubt, cooldown, step, backing off, blast
+/// radius, autonomy. A pin is a person's word: it is bound by bounds and blast radius,
 /// but not by doubt, cooldown, step or autonomy, which are about the agent's own.
 pub fn review(it: &Circumstances<'_>, proposal: &Proposal, ledger: &mut Ledger) -> Verdict {
     let bounds = it.target.bounds;
@@ -330,6 +345,9 @@ pub fn review(it: &Circumstances<'_>, proposal: &Proposal, ledger: &mut Ledger) 
         }
         desired = one_step(it.current, desired, behaviour.step, &mut limits);
     }
+    if let Some(refusal) = backing_off(it) {
+        return refuse(refusal, limits);
+    }
     if is_removal {
         match within_blast_radius(it, desired, ledger, &mut limits) {
             Ok(allowed) => desired = allowed,
@@ -351,6 +369,16 @@ pub fn review(it: &Circumstances<'_>, proposal: &Proposal, ledger: &mut Ledger) 
     let permit =
         Permit { target: it.target.id.clone(), desired, expected: it.current, granted_at: it.now };
     Verdict::Allow { permit, limits }
+}
+
+/// Whether the last effects failed so recently that the next has to wait. A word
+/// of a person since then is worth another attempt at once.
+fn backing_off(it: &Circumstances<'_>) -> Option<Refusal> {
+    let failed = it.memory.and_then(|memory| memory.failed)?;
+    let until = failed.retry_at();
+    let spoke_since = it.ruling.is_some_and(|ruling| failed.at < ruling.starts_at);
+    (it.now < until && !spoke_since)
+        .then_some(Refusal::BackingOff { n_attempts: failed.n_attempts, until })
 }
 
 /// What forbids any change, whichever direction.

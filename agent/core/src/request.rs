@@ -113,13 +113,13 @@ pub enum RequestRefusal {
     #[error(transparent)]
     Denied(#[from] Denial),
     /// No end.
-    #[error("an override needs an end: give a duration of at most {}", show_duration(OVERRIDE_MAX))]
+    #[error("an override needs an end: give a duration of at most {}", hours(OVERRIDE_MAX))]
     NoEnd,
     /// Not a positive duration.
     #[error("an override must last longer than 0s")]
     NoLength,
     /// Too long.
-    #[error("{} is longer than an override may last ({})", show_duration(*asked), show_duration(OVERRIDE_MAX))]
+    #[error("{} is longer than an override may last ({})", hours(*asked), hours(OVERRIDE_MAX))]
     TooLong { asked: SignedDuration },
     /// No reason.
     #[error("an override needs a reason: the next person on call will read it")]
@@ -309,6 +309,15 @@ fn expire(
         })
         .collect();
     Ok((records, Answer::Expired { ended }))
+}
+
+/// As people type it: `73h`, not `3d1h`. Odd minutes are shown as they are.
+fn hours(duration: SignedDuration) -> String {
+    if duration.as_secs() % 3_600 == 0 {
+        format!("{}h", duration.as_hours())
+    } else {
+        show_duration(duration)
+    }
 }
 
 /// The reason without control characters, which could forge lines in a terminal.

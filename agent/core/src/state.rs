@@ -56,7 +56,46 @@ pub struct TargetState {
     pub in_flight: Option<InFlight>,
     /// When the last change ended (or may have), in either direction.
     pub changed_at: Option<Timestamp>,
+    /// Effects that did not happen, one after the other, since the last that did.
+    #[serde(default)]
+    pub failed: Option<Failed>,
 }
+
+/// Effects of one target that did not happen: rejected, or lost and read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// How many in a row; at least 1.
+    pub n_attempts: u32,
+    /// When the last of them ended.
+    pub at: Timestamp,
+}
+
+impl Failed {
+    /// When the next attempt may start: at once after one failure, then after
+    /// 15 s, doubling up to 10 min.
+    ///
+    /// Why: one refusal is often a race that is over (somebody changed the
+    /// capacity, a call was throttled). Two are a reason to leave the platform, the
+    /// journal and the person on call in peace for a while.
+    pub fn retry_at(self) -> Timestamp {
+        let doublings = self.n_attempts.saturating_sub(2).min(RETRY_DOUBLINGS_MAX);
+        let delay = match self.n_attempts {
+            0 | 1 => SignedDuration::ZERO,
+            _ => (RETRY_FIRST * (1 << doublings)).min(RETRY_MAX),
+        };
+        self.at.checked_add(delay).unwrap_or(Timestamp::MAX)
+    }
+
+    fn once_more(before: Option<Failed>, at: Timestamp) -> Failed {
+        let n_before = before.map_or(0, |it| it.n_attempts);
+        Failed { n_attempts: n_before.saturating_add(1), at }
+    }
+}
+
+const RETRY_FIRST: SignedDuration = SignedDuration::from_secs(15);
+const RETRY_MAX: SignedDuration = SignedDuration::from_mins(10);
+/// 15 s doubled six times is beyond the 10 min anyway.
+const RETRY_DOUBLINGS_MAX: u32 = 6;
 
 /// An effect that has not ended for sure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -159,6 +198,8 @@ impl State {
                 if let Some(in_flight) = it.in_flight.take_if(|in_flight| in_flight.id == *id) {
                     it.known = Some(*current);
                     it.changed_at = Some(*at);
+                    it.failed =
+                        (*current != in_flight.desired).then(|| Failed::once_more(it.failed, *at));
                     self.note_gone(*id, in_flight.expected.above(*current));
                 }
             }
@@ -203,9 +244,13 @@ impl State {
                 it.known = Some(in_flight.desired);
                 it.changed_at = Some(at);
                 it.in_flight = None;
+                it.failed = None;
                 self.note_gone(id, units);
             }
-            EffectOutcome::Rejected => it.in_flight = None,
+            EffectOutcome::Rejected => {
+                it.in_flight = None;
+                it.failed = Some(Failed::once_more(it.failed, at));
+            }
             EffectOutcome::Unknown => in_flight.unknown_since = Some(at),
         }
     }

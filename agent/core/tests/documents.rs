@@ -5,6 +5,12 @@
 //! **Not here:** the JSON Schema (`documents_schema.rs`), arbitrary input
 //! (`documents_any_input.rs`).
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may panic, and reads its own files"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

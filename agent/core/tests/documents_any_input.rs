@@ -4,6 +4,8 @@
 //! **Out:** documents, or at least one error with a position, soon.
 //! **Not here:** what the messages say (`documents.rs`).
 
+#![expect(clippy::disallowed_methods, reason = "a test may time what the core does")]
+
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 

@@ -4,6 +4,12 @@
 //! **Out:** proof that both agree, as far as a schema can.
 //! **Not here:** messages (`documents.rs`).
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may panic, and reads its own files"
+)]
+
 use std::fs;
 use std::path::Path;
 

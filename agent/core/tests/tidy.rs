@@ -85,13 +85,13 @@ fn every_module_says_what_goes_in_what_comes_out_and_what_is_elsewhere() {
 
 fn has_header(file: &Path) -> bool {
     let text = read(file);
-    let header = text.lines().take_while(|it| it.starts_with("//!"));
+    let header = text.lines().filter(|it| it.starts_with("//!"));
     let header: String = header.map(|it| it.replace("**", "")).collect();
     let is_in = |folder: &str| file.components().any(|it| it.as_os_str() == folder);
     if !is_in("src") || is_in("tests") {
         return !header.is_empty();
     }
-    let has = |part: &str| header.contains(&format!("//! {part}:"));
+    let has = |part: &str| header.contains(&format!(" {part}:"));
     ((has("In") && has("Out")) || has("In and out")) && has("Not here")
 }
 

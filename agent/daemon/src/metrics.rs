@@ -403,8 +403,10 @@ mod tests {
         let metrics = Metrics::new("1.2.3");
         expect![[r#"
             # TYPE evenkeel_build info
+            # TYPE evenkeel_evaluations counter
             # TYPE evenkeel_evaluation_pass_seconds histogram
             # TYPE evenkeel_effects counter
+            # TYPE evenkeel_refusals counter
             # TYPE evenkeel_journal_append_seconds histogram
             # TYPE evenkeel_journal_records gauge
             # TYPE evenkeel_signals gauge
@@ -412,6 +414,7 @@ mod tests {
             # TYPE evenkeel_overrides gauge
             # TYPE evenkeel_break_glass gauge
             # TYPE evenkeel_documents_faults gauge
+            # TYPE evenkeel_prometheus_queries counter
             # TYPE evenkeel_prometheus_query_seconds histogram
             # TYPE evenkeel_last_pass_timestamp_seconds gauge
             # TYPE evenkeel_term gauge

@@ -42,9 +42,6 @@ impl MetricsSource {
                 for query in &observed.queries {
                     let outcome = if query.error.is_none() { "answered" } else { "failed" };
                     metrics.observe_query(outcome, query.duration);
-                    if let Some(error) = &query.error {
-                        warn!(policy = %policy.id, signal = %query.signal, %error, "no answer");
-                    }
                 }
                 observed.readings
             }

@@ -10,6 +10,7 @@ use evenkeel_core::documents::{OutsideChange, ScalingPolicy};
 use evenkeel_core::effect::EffectOutcome;
 use evenkeel_core::record::Record;
 use evenkeel_core::request::{Answer, Expirable, OverrideAsked, Verb};
+use evenkeel_core::units::Capacity;
 use expect_test::{Expect, expect};
 
 use crate::region::{documents, named, policy, seconds, target};
@@ -241,4 +242,43 @@ fn a_first_sight_is_adopted_and_held_against_nobody() {
     let mut rig = Rig::new(&Arc::clone(&all), 13);
     assert_eq!(brief(&rig.look("a", 130.0)), "kept at 13 (within_tolerance)");
     assert_eq!(rig.agent.state().overrides().len(), 0);
+}
+
+#[test]
+fn an_effect_that_keeps_failing_is_tried_again_later_and_later_until_a_person_speaks() {
+    check(
+        rig_with(HOLD),
+        |rig, said| {
+            // Every look is 15 s after the one before; each attempt is rejected at once.
+            for _ in 0..24 {
+                let before = rig.running.len();
+                let sentence = look(rig, 80.0);
+                if before < rig.running.len() {
+                    rig.end_all(EffectOutcome::Rejected);
+                    said.push(format!("{sentence}, rejected"));
+                } else {
+                    said.push(sentence);
+                }
+            }
+            said.push("a person pins it".to_owned());
+            rig.wait(1);
+            rig.set(OverrideAsked::Pin { capacity: Some(Capacity(6)) }, "a").expect("enforced");
+            said.push(look(rig, 80.0));
+            rig.end_all(EffectOutcome::Done);
+            said.push(look(rig, 80.0));
+            said.dedup();
+        },
+        &expect![[r#"
+            effect 4->8, rejected
+            refused 4->8 (backing_off)
+            effect 4->8, rejected
+            refused 4->8 (backing_off)
+            effect 4->8, rejected
+            refused 4->8 (backing_off)
+            effect 4->8, rejected
+            refused 4->8 (backing_off)
+            a person pins it
+            effect 4->6
+            kept at 6 (pinned)"#]],
+    );
 }

@@ -118,13 +118,13 @@ fn an_override_needs_an_end_a_reason_and_something_in_scope() {
     let scope = || "a".parse().expect("a scope");
     let kind = OverrideAsked::Freeze;
     let endless = Verb::SetOverride { kind, scope: scope(), duration: None, reason: "x".into() };
-    check(ANA, endless, &expect!["an override needs an end: give a duration of at most 3d"]);
+    check(ANA, endless, &expect!["an override needs an end: give a duration of at most 72h"]);
     check(ANA, set_verb(kind, "a", 0), &expect!["an override must last longer than 0s"]);
     check(ANA, set_verb(kind, "a", -60), &expect!["an override must last longer than 0s"]);
     check(
         ANA,
         set_verb(kind, "a", 72 * 3_600 + 1),
-        &expect!["3d1s is longer than an override may last (3d)"],
+        &expect!["3d1s is longer than an override may last (72h)"],
     );
     check(
         ANA,

@@ -294,7 +294,7 @@ pub(crate) async fn audit_verify(
     Params(Nothing {}): Params<Nothing>,
 ) -> Result<Json<VerifyAnswer>, Failed> {
     let place = Arc::clone(&shared.verifications).try_acquire_owned().map_err(|_| {
-        let hint = "wait for it, or verify a copy: `evenkeel audit verify FILE`";
+        let hint = "wait for it, or verify a copy: `evenkeel audit verify --store FILE`";
         Failed::new(StatusCode::SERVICE_UNAVAILABLE, "a verification runs already", hint)
             .retry_after(10)
     })?;

@@ -73,7 +73,7 @@ impl Narration {
     /// Tells of every change of mind, once.
     pub(crate) fn narrator(&self) -> Narrator {
         let region = Arc::clone(&self.region);
-        let mut told: BTreeMap<TargetId, &'static str> = BTreeMap::new();
+        let mut told: BTreeMap<TargetId, (&'static str, bool)> = BTreeMap::new();
         let mut n_incidents = 0;
         Box::new(move |explanation: &Explanation| {
             {
@@ -85,14 +85,15 @@ impl Narration {
                 n_incidents = region.incidents().len();
             }
             let name = explanation.conclusion.name();
-            let is_news = told.insert(explanation.target.clone(), name) != Some(name);
+            let tale = (name, is_held_on_quality(explanation));
+            let is_news = told.insert(explanation.target.clone(), tale) != Some(tale);
             let is_told = match explanation.conclusion {
                 Conclusion::Planned { .. } => true,
                 // Cooling down and waiting for an effect follow every change.
                 Conclusion::Refused { .. } => {
                     is_news && !["cooling_down", "in_flight"].contains(&name)
                 }
-                Conclusion::NoChange => is_news && is_held_on_quality(explanation),
+                Conclusion::NoChange => is_news && tale.1,
                 Conclusion::CapacityUnknown { .. }
                 | Conclusion::ReadBack { .. }
                 | Conclusion::ChangedOutside { .. } => is_news,

@@ -46,10 +46,10 @@ fn an_override_has_an_end_and_a_reason() {
               422 "an override needs a reason: the next person on call will read it"
               hint: "set field `reason` to a few words (on the command line `--reason TEXT`)"
             {"kind":"freeze","scope":"cart","reason":"r"}
-              422 "an override needs an end: give a duration of at most 3d"
+              422 "an override needs an end: give a duration of at most 72h"
               hint: "set field `for` to a duration with a unit, for example `4h` (on the command line `--for 4h`)"
             {"kind":"freeze","scope":"cart","for":"73h","reason":"r"}
-              422 "3d1h is longer than an override may last (3d)"
+              422 "73h is longer than an override may last (72h)"
               hint: "set field `for` to `3d` or less; what shall last longer belongs in a Guardrail"
             {"kind":"freeze","scope":"cart","for":"0s","reason":"r"}
               422 "an override must last longer than 0s"
