@@ -300,7 +300,6 @@ impl Agent {
     fn contradicted_by(&self, accepted: &crate::overrides::Override) -> Vec<EffectId> {
         self.state
             .in_flight()
-            .filter(|(_, it)| it.unknown_since.is_none())
             .filter(|(id, _)| self.documents.target(id).is_some_and(|it| accepted.scope.covers(it)))
             .filter(|(_, it)| contradicts(accepted.kind, it.expected, it.desired))
             .map(|(_, it)| it.id)

@@ -239,7 +239,7 @@ impl fmt::Display for Refusal {
             Refusal::BackingOff { n_attempts, until } => {
                 write!(
                     f,
-                    "the last {n_attempts} effects did not happen; trying again at {until:.0}"
+                    "backing off until {until:.0}: the last {n_attempts} effects did not happen"
                 )
             }
             Refusal::BlastRadius { guardrail, removed_units, units_max, window, more_at } => {

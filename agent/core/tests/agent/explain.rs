@@ -187,7 +187,7 @@ fn one_sentence_per_refusal() {
         unsettled: not scaling 8 -> 10: signals have not been good for the whole stabilization window, earliest 2026-01-01T00:05:00Z (`load` is 523.4 and needs 9.6)
         unsettled: not scaling 8 -> 10: signals have not been good for the whole stabilization window (`load` is 523.4 and needs 9.6)
         cooling_down: not scaling 8 -> 10: cooling down until 2026-01-01T00:01:00Z (`load` is 523.4 and needs 9.6)
-        backing_off: not scaling 8 -> 10: the last 3 effects did not happen; trying again at 2026-01-01T00:00:30Z (`load` is 523.4 and needs 9.6)
+        backing_off: not scaling 8 -> 10: backing off until 2026-01-01T00:00:30Z: the last 3 effects did not happen (`load` is 523.4 and needs 9.6)
         blast_radius: not scaling 8 -> 10: guardrail web allows 5 units to leave in 10m, 5 have; more may from 2026-01-01T00:10:00Z (`load` is 523.4 and needs 9.6)
         blast_radius: not scaling 8 -> 10: the built-in blast radius allows 5 units to leave in 10m, 5 have (`load` is 523.4 and needs 9.6)
         autonomy: not scaling 8 -> 10: autonomy is observe: the agent only says what it would do (`load` is 523.4 and needs 9.6)
