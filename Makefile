@@ -11,7 +11,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 PURE := -p evenkeel-core -p evenkeel-forecast -p evenkeel-sim
 
 # Documents that are checked besides policies/ (`lint-yaml`).
-DOCUMENTS = $(wildcard policies playbooks)
+DOCUMENTS = $(sort $(dir $(wildcard policies/*.yaml playbooks/*.yaml playbooks/*/*.yaml)))
 
 # Recipes stop at the first failing command, also inside a pipe.
 SHELL := bash

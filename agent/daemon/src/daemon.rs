@@ -25,11 +25,12 @@ use tracing::info;
 use crate::api::{self, ApiSettings, ApiState, Readiness, ReloadWanted};
 use crate::break_glass;
 use crate::clock::Clock;
-use crate::documents_files::{self, Watcher};
+use crate::documents_files::{self, AtStart, Watcher};
 use crate::event_loop::{EventLoop, Inlets, Narrator};
 use crate::executor::Executor;
 use crate::histories::Histories;
 use crate::journal::{Journal, JournalError};
+use crate::last_good;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 use crate::observer::{BATCHES_WAITING_MAX, Observer};
@@ -120,14 +121,16 @@ pub(crate) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DaemonError> {
     let clock = setting.clock.clone();
-    let documents = Arc::new(
-        documents_files::read(&setting.documents, &setting.region)
-            .map_err(|faults| DaemonError::Documents { faults })?,
-    );
+    let last_good_place = last_good::place(&setting.store);
+    let AtStart { documents, faults } =
+        documents_files::read_at_start(&setting.documents, &setting.region, &last_good_place)
+            .map_err(|faults| DaemonError::Documents { faults })?;
+    let documents = Arc::new(documents);
     // Before anything is recorded: a daemon that nobody can reach must not act.
     let bound = api::bind(setting.api).await.map_err(DaemonError::Api)?;
     let key = SigningKey::load_or_create(&setting.signing_key).map_err(DaemonError::Key)?;
     let origin = format!("evenkeel/{}", setting.region);
+    let verifying_key = key.verifying_key(&origin);
     let store =
         Store::open(&setting.store, &origin, key, clock.now()).map_err(DaemonError::Open)?;
     let mut journal = Journal::new(store, clock.now(), setting.retention);
@@ -143,7 +146,7 @@ pub(crate) async fn run(
     let (batches, batches_end) = mpsc::channel(BATCHES_WAITING_MAX);
     let (mailbox, messages) = Mailbox::new();
     let (documents_sender, documents_end) = watch::channel(Arc::clone(&documents));
-    let (faults_sender, faults) = watch::channel(Vec::new());
+    let (faults_sender, faults) = watch::channel(faults);
     let (reload, reload_end) = mpsc::channel(RELOADS_WAITING_MAX);
     let (first_pass, first_pass_end) = watch::channel(false);
     // Ends the loop; the API and the tasks end when the loop has.
@@ -196,6 +199,7 @@ pub(crate) async fn run(
     let watcher = Watcher {
         paths: setting.documents,
         region: setting.region.clone(),
+        last_good_place,
         inputs: inputs.clone(),
         documents: documents_sender,
         faults: faults_sender,
@@ -224,6 +228,7 @@ pub(crate) async fn run(
         region: setting.region,
         version: VERSION,
         journal: setting.store,
+        verifying_key,
         documents: documents_end,
         documents_faults: faults,
         reload,

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use crate::api::ReloadWanted;
+use crate::last_good;
 use crate::metrics::Metrics;
 
 /// How often the files are looked at.
@@ -38,13 +39,54 @@ const DEPTH_MAX: usize = 8;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Texts(Vec<(String, String)>);
 
-/// Reads and checks all documents once, and keeps the targets of `region`.
+/// What the daemon starts with.
+#[derive(Debug)]
+pub(crate) struct AtStart {
+    /// In force from the beginning.
+    pub(crate) documents: Documents,
+    /// Why they are not those of the files; empty when they are.
+    pub(crate) faults: Vec<String>,
+}
+
+/// Reads and checks all documents once, and keeps the targets of `region`. Where
+/// the files have a fault, takes the documents that were in force last.
 ///
 /// # Errors
 ///
-/// Every fault found, as lines for people.
-pub fn read(paths: &[PathBuf], region: &Region) -> Result<Documents, Vec<String>> {
-    check(&read_texts(paths)?, region)
+/// Every fault found, as lines for people, when there are no earlier ones.
+pub(crate) fn read_at_start(
+    paths: &[PathBuf],
+    region: &Region,
+    last_good_place: &Path,
+) -> Result<AtStart, Vec<String>> {
+    let read = read_texts(paths).and_then(|texts| Ok((check(&texts, region)?, texts)));
+    let mut faults = match read {
+        Ok((documents, texts)) => {
+            keep(last_good_place, &texts);
+            return Ok(AtStart { documents, faults: Vec::new() });
+        }
+        Err(faults) => faults,
+    };
+    match last_good::recall(last_good_place).map(Texts) {
+        Ok(texts) => {
+            let documents = check(&texts, region).map_err(|_| faults.clone())?;
+            for fault in &faults {
+                error!(fault, "documents refused; starting with those that were in force last");
+            }
+            Ok(AtStart { documents, faults })
+        }
+        Err(why) => {
+            faults.push(why);
+            Err(faults)
+        }
+    }
+}
+
+fn keep(last_good_place: &Path, texts: &Texts) {
+    if let Err(error) = last_good::keep(last_good_place, &texts.0) {
+        let file = last_good_place.display();
+        warn!(%file, %error, "the documents in force were not kept for a start with faulty ones");
+    }
 }
 
 fn check(texts: &Texts, region: &Region) -> Result<Documents, Vec<String>> {
@@ -136,6 +178,8 @@ fn find_files(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(),
 pub(crate) struct Watcher {
     pub(crate) paths: Vec<PathBuf>,
     pub(crate) region: Region,
+    /// Where a copy of the documents in force is kept.
+    pub(crate) last_good_place: PathBuf,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) documents: watch::Sender<Arc<Documents>>,
     pub(crate) faults: watch::Sender<Vec<String>>,
@@ -169,7 +213,14 @@ impl Watcher {
                 continue;
             }
             let outcome = match texts.clone().and_then(|it| check(&it, &self.region)) {
-                Ok(documents) => self.take_into_force(documents).await,
+                Ok(documents) => {
+                    if let Ok(texts) = &texts
+                        && self.documents.borrow().sha256 != documents.sha256
+                    {
+                        keep(&self.last_good_place, texts);
+                    }
+                    self.take_into_force(documents).await
+                }
                 Err(faults) => {
                     self.refuse(&faults);
                     Err(faults)

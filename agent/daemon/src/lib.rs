@@ -17,6 +17,7 @@ mod event_loop;
 mod executor;
 pub mod histories;
 pub mod journal;
+mod last_good;
 pub mod mailbox;
 pub mod metrics;
 mod observer;

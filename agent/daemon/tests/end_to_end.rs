@@ -221,6 +221,12 @@ fn bad_documents_leave_the_last_good_ones_in_force() {
     wait_until(SOON, "the fault is said", || rig.get("/v1/status").contains("selecter"));
     rig.set_load(50.0);
     rig.wait_capacity(5);
+    // Also over a restart: the region is not left without its agent.
+    assert_eq!(rig.stop_daemon(), 0);
+    rig.start_daemon();
+    assert!(rig.get("/v1/status").contains("selecter"));
+    rig.set_load(70.0);
+    rig.wait_capacity(7);
     rig.write_documents("---\napiVersion: evenkeel/v1\nkind: Guardrail\nmetadata: { name: x }\nspec: { selector: { everything: true }, protected: true }\n");
     rig.daemon.as_mut().expect("the daemon").signal(evenkeel_testbed::process::Signal::HUP);
     wait_until(SOON, "the good ones are in force", || rig.target()["mode"] == "protected");

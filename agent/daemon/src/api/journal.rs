@@ -299,9 +299,10 @@ pub(crate) async fn audit_verify(
             .retry_after(10)
     })?;
     let path = shared.state.journal.clone();
+    let key = shared.state.verifying_key.clone();
     let found = blocking(move || {
         let _place = place;
-        evenkeel_store::verify(&path, None)
+        evenkeel_store::verify(&path, Some(&key))
     })
     .await?;
     Ok(Json(found.into()))

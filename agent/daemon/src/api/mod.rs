@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use evenkeel_core::documents::Documents;
 use evenkeel_core::ids::Region;
+use evenkeel_store::VerifyingKey;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::mailbox::Mailbox;
@@ -54,6 +55,9 @@ pub struct ApiState {
     pub version: &'static str,
     /// The journal's file, which is opened to read for each request that needs it.
     pub journal: PathBuf,
+    /// Under which the journal must verify: the daemon's own, not the one that
+    /// the file names.
+    pub verifying_key: VerifyingKey,
     /// The documents in force, to tell who is asking.
     pub documents: watch::Receiver<Arc<Documents>>,
     /// Faults that keep newer documents out of force; empty when all is well.

@@ -21,7 +21,7 @@ use evenkeel_core::quality::{CapacityReading, TargetObservation};
 use evenkeel_core::request::Request;
 use evenkeel_core::state::State;
 use evenkeel_core::units::{Bounds, Capacity};
-use evenkeel_store::{Entry, SigningKey, Store};
+use evenkeel_store::{Entry, Reader, SigningKey, Store};
 use evenkeel_testbed::http::{self, Response};
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
@@ -121,6 +121,7 @@ pub(super) fn ends(journal: PathBuf) -> Ends {
         region: Region::new("eu-1").unwrap(),
         version: "1.2.3",
         journal,
+        verifying_key: SigningKey::from_seed([7; 32]).verifying_key("evenkeel/eu-1"),
         documents: documents_end,
         documents_faults: faults_end,
         reload,
@@ -177,7 +178,9 @@ impl Stage {
         let key = SigningKey::load_or_create(&at("key")).unwrap();
         let store = Store::open(&at("journal"), "evenkeel/eu-1", key, now()).unwrap();
         let read = if past.is_empty() { at("journal") } else { write_past(&directory, past) };
-        let Ends { state, messages, mut reloads, documents, faults, readiness } = ends(read);
+        let verifying_key = Reader::open(&read).unwrap().verifying_key().clone();
+        let Ends { mut state, messages, mut reloads, documents, faults, readiness } = ends(read);
+        state.verifying_key = verifying_key;
         let (inputs, inputs_end) = std_mpsc::channel();
         let agent = LoopDouble {
             agent: Agent::new(State::default()),
