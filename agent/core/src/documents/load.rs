@@ -197,7 +197,7 @@ fn read_document(root: &Node, drafts: &mut Drafts, faults: &mut Faults) {
             let labels = draft.metadata.as_ref().map(|it| it.labels.value.0.clone());
             let target = draft.place(raw, None, |raw, name| {
                 let id = TargetId::new(name).ok()?;
-                raw.checked(id, labels.unwrap_or_default(), faults)
+                Some(raw.checked(id, labels.unwrap_or_default()))
             });
             drafts.targets.extend(target);
         }

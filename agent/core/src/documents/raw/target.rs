@@ -22,7 +22,7 @@ fields! {
         /// Where its capacity is set.
         required provider: RawProvider,
         /// Bounds of its capacity. The agent never leaves them.
-        required capacity: RawCapacity,
+        required capacity: RawBounds,
         /// Price of one unit, in US dollars per hour.
         optional price_usd_per_hour: Price,
         /// From asking for capacity to it being ready. `measure` learns it from
@@ -210,25 +210,33 @@ impl Read for AbsolutePath {
 }
 
 impl RawTarget {
-    /// What holds between the fields.
-    pub(in crate::documents) fn checked(
-        self,
-        id: TargetId,
-        labels: Labels,
-        faults: &mut Faults,
-    ) -> Option<Target> {
+    /// The target of that name; nothing is left to check between the fields.
+    pub(in crate::documents) fn checked(self, id: TargetId, labels: Labels) -> Target {
         let RawTarget { region, provider, capacity, price_usd_per_hour, lead_time } = self;
-        let RawCapacity { min, max } = capacity.value;
-        let bounds = bounds(&min, &max, faults)?;
-        Some(Target {
+        Target {
             id,
             labels,
             region: region.value.0,
             provider: provider.value.checked(),
-            bounds,
+            bounds: capacity.value.0,
             price_usd_per_hour: price_usd_per_hour.map(|it| it.value.0),
             lead_time: lead_time.value.0,
-        })
+        }
+    }
+}
+
+/// Bounds of which the lower is not above the upper. Checked while reading, so
+/// that a fault elsewhere in the document does not hide this one.
+pub(in crate::documents) struct RawBounds(Bounds);
+
+impl Read for RawBounds {
+    fn schema() -> Json {
+        RawCapacity::schema()
+    }
+
+    fn read(node: &Node, place: &Place<'_>, faults: &mut Faults) -> Option<RawBounds> {
+        let RawCapacity { min, max } = RawCapacity::read(node, place, faults)?;
+        bounds(&min, &max, faults).map(RawBounds)
     }
 }
 
