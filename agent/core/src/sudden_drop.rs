@@ -30,6 +30,14 @@ pub const SUDDEN_DROP_RATIO: f64 = 0.3;
 /// and five minutes of unneeded capacity cost little.
 pub const LASTING: SignedDuration = SignedDuration::from_mins(5);
 
+/// As [`LASTING`], for a value that is far below even the low values of its
+/// history (below [`SUDDEN_DROP_RATIO`] of what is usual).
+///
+/// Why 30 min: two weeks have not seen the like, so it is an outage, of the
+/// metrics or of the world. In either case the capacity is wanted when it ends,
+/// and most end within half an hour.
+pub const LASTING_UNHEARD_OF: SignedDuration = SignedDuration::from_mins(30);
+
 /// How far back believed values count as the load before.
 const RECENT: SignedDuration = SignedDuration::from_mins(10);
 
@@ -75,7 +83,9 @@ impl LoadMemory {
         let is_usual = usual_low.is_some_and(|low| low <= value);
         if value < SUDDEN_DROP_RATIO * before && !is_usual {
             let since = *self.low_since.get_or_insert(now);
-            if now.duration_since(since) < LASTING {
+            let is_unheard_of = usual_low.is_some_and(|low| value < SUDDEN_DROP_RATIO * low);
+            let lasting = if is_unheard_of { LASTING_UNHEARD_OF } else { LASTING };
+            if now.duration_since(since) < lasting {
                 return Some(Doubt::SuddenDrop { recent: before });
             }
             // It has lasted: this is the load now.
@@ -193,6 +203,20 @@ mod tests {
                 Some(12.0) for 5 s: 0 suspect
                 Some(9.0) for 5 s: 5 suspect
                 Some(1.0) for 5 s: 5 suspect
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_two_weeks_have_not_seen_must_last_half_an_hour() {
+        check(
+            Some(50.0),
+            &[(30, Some(100.0)), (2_000, Some(0.0)), (30, Some(100.0)), (400, Some(20.0))],
+            &expect![[r#"
+                Some(100.0) for 30 s: 0 suspect
+                Some(0.0) for 2000 s: 1800 suspect
+                Some(100.0) for 30 s: 0 suspect
+                Some(20.0) for 400 s: 0 suspect
             "#]],
         );
     }
