@@ -187,7 +187,7 @@ async fn an_answer_announced_as_too_large_is_not_read_at_all() {
     let documents = documents([target("a", None)], &[("rps", "load")]);
     let observed = observe(&source(&url), &documents).await;
     expect![[r#"
-        a rps: missing: policy `web`, signal `rps`: the answer is larger than 67108864 bytes; aggregate the query, for example `sum by (service) (…)`
+        a rps: missing: policy `web`, signal `rps`: the answer is larger than 16777216 bytes; aggregate the query, for example `sum by (service) (…)`
     "#]].assert_eq(&shown(&observed));
 }
 
