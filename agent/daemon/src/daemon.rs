@@ -12,6 +12,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use evenkeel_core::agent::{Agent, Input};
 use evenkeel_core::documents::Documents;
@@ -121,11 +122,6 @@ pub(crate) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DaemonError> {
     let clock = setting.clock.clone();
-    let last_good_place = last_good::place(&setting.store);
-    let AtStart { documents, faults } =
-        documents_files::read_at_start(&setting.documents, &setting.region, &last_good_place)
-            .map_err(|faults| DaemonError::Documents { faults })?;
-    let documents = Arc::new(documents);
     // Before anything is recorded: a daemon that nobody can reach must not act.
     let bound = api::bind(setting.api).await.map_err(DaemonError::Api)?;
     let key = SigningKey::load_or_create(&setting.signing_key).map_err(DaemonError::Key)?;
@@ -133,6 +129,12 @@ pub(crate) async fn run(
     let verifying_key = key.verifying_key(&origin);
     let store =
         Store::open(&setting.store, &origin, key, clock.now()).map_err(DaemonError::Open)?;
+    // After the store's lock: a second daemon must not touch the first one's copy.
+    let last_good_place = last_good::place(&setting.store);
+    let AtStart { documents, faults } =
+        documents_files::read_at_start(&setting.documents, &setting.region, &last_good_place)
+            .map_err(|faults| DaemonError::Documents { faults })?;
+    let documents = Arc::new(documents);
     let mut journal = Journal::new(store, clock.now(), setting.retention);
     let agent = Agent::new(journal.recover().map_err(DaemonError::Journal)?);
 
@@ -155,7 +157,8 @@ pub(crate) async fn run(
 
     let executor = Executor::new(
         Arc::clone(&providers),
-        Some(setting.break_glass_file.clone()),
+        setting.break_glass_file.clone(),
+        clock.clone(),
         inputs.clone(),
     );
     let mut event_loop = EventLoop {
@@ -265,9 +268,13 @@ pub(crate) async fn run(
     reason.and(stopped)
 }
 
+/// How long after a backfill with gaps the past is read again. Why 10 min: it is
+/// needed for judging drops, not for scaling, and a struggling backend wants rest.
+const BACKFILL_AGAIN: Duration = Duration::from_secs(600);
+
 /// How long requests under way may take once the loop has ended: they wait for
 /// answers that are there or never come.
-const API_STOP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+const API_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Runs the loop on a thread and a small runtime of its own: it may wait for
 /// the disk without keeping anyone else waiting.
@@ -301,12 +308,16 @@ async fn backfill(
     loop {
         let current = Arc::clone(&documents.borrow_and_update());
         histories.retain(&current);
-        tokio::select! {
-            () = source.backfill(&clock, &current, &histories) => (),
+        let is_complete = tokio::select! {
+            is_complete = source.backfill(&clock, &current, &histories) => is_complete,
             _ = ending.wait_for(|it| *it) => return,
-        }
-        if documents.changed().await.is_err() {
-            return;
+        };
+        // A backend that was down at the start is asked again; what is there stays.
+        let again = if is_complete { Duration::MAX } else { BACKFILL_AGAIN };
+        tokio::select! {
+            changed = documents.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(again) => (),
+            _ = ending.wait_for(|it| *it) => return,
         }
     }
 }

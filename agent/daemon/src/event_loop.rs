@@ -36,6 +36,9 @@ use crate::metrics::{Metrics, TargetCapacity};
 /// is read back at the next start.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How often a stop looks whether all effects have ended.
+const STOP_LOOK_PERIOD: Duration = Duration::from_millis(50);
+
 /// What the observer hands over.
 #[derive(Debug)]
 pub(crate) enum Looked {
@@ -268,14 +271,16 @@ impl EventLoop {
         }
         let deadline = tokio::time::Instant::now() + STOP_TIMEOUT;
         while 0 < self.executor.n_unfinished() || !inlets.inputs.is_empty() {
-            match tokio::time::timeout_at(deadline, inlets.inputs.recv()).await {
+            if deadline <= tokio::time::Instant::now() {
+                let unfinished = self.executor.n_unfinished();
+                warn!(unfinished, "effects have not ended; the next start reads them back");
+                break;
+            }
+            // Not until the deadline: the last effect may end after its report was taken.
+            match tokio::time::timeout(STOP_LOOK_PERIOD, inlets.inputs.recv()).await {
                 Ok(Some(input)) => self.handle(input)?,
                 Ok(None) => break,
-                Err(_) => {
-                    let unfinished = self.executor.n_unfinished();
-                    warn!(unfinished, "effects have not ended; the next start reads them back");
-                    break;
-                }
+                Err(_) => (),
             }
         }
         self.handle(Input::SnapshotWanted)?;

@@ -50,14 +50,15 @@ impl MetricsSource {
         }
     }
 
-    /// Fills `histories` with what was before the start. Takes as long as it
-    /// takes; the agent is at work meanwhile.
+    /// Fills `histories` with what was before the start; false when some of it
+    /// could not be read. Takes as long as it takes; the agent is at work meanwhile.
     pub(crate) async fn backfill(
         &self,
         clock: &Clock,
         documents: &Documents,
         histories: &Histories,
-    ) {
+    ) -> bool {
+        let mut is_complete = true;
         for policy in documents.policies() {
             for signal in &policy.signals {
                 let mut sink = |target: &TargetId, at, value| {
@@ -70,6 +71,7 @@ impl MetricsSource {
                             .await;
                         let (points, gaps) = (report.n_points, report.gaps.len());
                         info!(policy = %policy.id, signal = %signal.name, points, gaps, "history read");
+                        is_complete &= report.gaps.is_empty();
                         for gap in &report.gaps {
                             warn!(
                                 policy = %policy.id, signal = %signal.name, from = %gap.from, to = %gap.to,
@@ -84,5 +86,6 @@ impl MetricsSource {
                 }
             }
         }
+        is_complete
     }
 }
