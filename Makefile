@@ -20,7 +20,7 @@ SHELL := bash
 
 .PHONY: help
 help: ## Lists these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: need-cargo ## Builds and runs the agent on a made-up region; needs nothing but Rust
@@ -104,6 +104,10 @@ bench: need-cargo ## Speed and memory, with the machine they were measured on
 	$$(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
 	cargo bench $(CARGO_FLAGS) -p evenkeel-store
 	cargo bench $(CARGO_FLAGS) -p evenkeel-daemon --no-default-features --features demo
+
+.PHONY: bench-forecast
+bench-forecast: need-cargo ## Accuracy and speed of forecasts on real series; writes agent/forecast/BENCHMARKS.md
+	@CARGO_FLAGS="$(CARGO_FLAGS)" scripts/bench-forecast.sh
 
 .PHONY: deny
 deny: need-cargo ## Licences, sources and duplicates of all dependencies

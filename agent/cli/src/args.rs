@@ -5,6 +5,7 @@
 //! **Not here:** environment variables and defaults of where the agent is (see
 //! [`crate::connection`]), what the verbs do.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -12,7 +13,28 @@ use evenkeel_core::api::{OverrideRequest, OverrideWord};
 use evenkeel_core::ids::{Actor, OverrideId, TargetId};
 use evenkeel_core::overrides::{OVERRIDE_DEFAULT, Scope};
 use evenkeel_core::units::{Capacity, parse_duration, show_duration};
+use evenkeel_forecast::batch::{HORIZON_MAX, Request};
+use evenkeel_sim::capacity::{ControllerKind, ControllerKindError};
 use jiff::{SignedDuration, Timestamp};
+
+/// Longest season, in steps. Why 100,000: ten weeks of minutes; a longer one repeats too rarely
+/// to be learned.
+const SEASON_MAX: usize = 100_000;
+
+/// How far a backtest looks when nobody says. Why 48: two days of hours, four hours of 5 min.
+const BACKTEST_HORIZON: usize = 48;
+
+/// From how many instants a backtest forecasts when nobody says. Why 5: enough to tell luck from
+/// skill, and it takes seconds.
+const BACKTEST_ORIGINS: usize = 5;
+
+/// Most seeds of one call. Why 100,000: a soak of a night.
+const SEEDS_MAX: u64 = 100_000;
+
+const SIMULATE_EXIT_STATUS: &str = "\
+Exit status: 0 all is well; 1 a file is not valid; 2 wrong usage; 10 safety violated;
+11 capacity did not catch up with demand; 12 two equal runs differ. Only `evenkeel` is
+judged so, and `hpa` where it runs alone; the others are there to be beaten.";
 
 const EXIT_STATUS: &str = "\
 Exit status: 0 done or enforced; 1 refused, not found or invalid; 2 wrong usage;
@@ -106,6 +128,13 @@ pub(crate) enum Verb {
     },
     /// Make a token for somebody, and its hash for the `Access` document
     Token(TokenArgs),
+    /// Forecast any CSV: `timestamp,value`, or rows `id,v1,v2,…`
+    Forecast(ForecastArgs),
+    /// Score how odd each row of a CSV `timestamp,value` is
+    Detect(DetectArgs),
+    /// Run the agent, and others beside it, against a scenario under virtual time
+    #[command(after_help = SIMULATE_EXIT_STATUS)]
+    Simulate(SimulateArgs),
 }
 
 /// `audit …`.
@@ -244,6 +273,131 @@ pub(crate) struct TokenArgs {
     pub(crate) name: Option<Actor>,
 }
 
+/// `forecast`.
+#[derive(Debug, Args)]
+pub(crate) struct ForecastArgs {
+    /// CSV of `timestamp,value` (Unix seconds, RFC 3339, or UTC without a zone), or of rows
+    /// `id,v1,v2,…`; `-` is stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// How many steps to look ahead [default with --backtest: 48]
+    #[arg(long, value_name = "N", required_unless_present = "backtest")]
+    #[arg(value_parser = horizon)]
+    horizon: Option<usize>,
+    /// Seasons, in steps, such as `24,168` [default: found in the series]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = season)]
+    season: Vec<usize>,
+    /// Intervals, in percent
+    #[arg(long, value_name = "P,…", value_delimiter = ',', value_parser = level)]
+    #[arg(default_value = "80,95")]
+    levels: Vec<Level>,
+    /// Instead: how good would past forecasts have been?
+    #[arg(long)]
+    pub(crate) backtest: bool,
+    /// From how many past instants [default: 5]
+    #[arg(long, value_name = "K", requires = "backtest")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=100))]
+    origins: Option<u16>,
+    /// Draw the newest of them into this file instead of the terminal
+    #[arg(long, value_name = "FILE.svg", requires = "backtest")]
+    pub(crate) svg: Option<PathBuf>,
+}
+
+/// `detect`.
+#[derive(Debug, Args)]
+pub(crate) struct DetectArgs {
+    /// CSV of `timestamp,value` (Unix seconds, RFC 3339, or UTC without a zone); `-` is stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+/// Coverage of an interval.
+#[derive(Clone, Copy, Debug)]
+struct Level(f64);
+
+impl ForecastArgs {
+    /// What is asked of the forecast: seasons ascending, each season and level once.
+    pub(crate) fn request(&self) -> Request {
+        let mut seasons = self.season.clone();
+        seasons.sort_unstable();
+        seasons.dedup();
+        let mut levels: Vec<f64> = Vec::new();
+        for Level(level) in &self.levels {
+            if !levels.iter().any(|it| it.total_cmp(level).is_eq()) {
+                levels.push(*level);
+            }
+        }
+        Request {
+            horizon: self.horizon.unwrap_or(BACKTEST_HORIZON),
+            seasons: Some(seasons).filter(|it| !it.is_empty()),
+            levels,
+        }
+    }
+
+    /// How many past instants to forecast from.
+    pub(crate) fn origins(&self) -> usize {
+        self.origins.map_or(BACKTEST_ORIGINS, usize::from)
+    }
+}
+
+/// `simulate`.
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// A scenario such as simulations/scenarios/capacity.yaml; `-` is stdin
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: PathBuf,
+    /// Who decides: `evenkeel`, `hpa`, `hpa:85` (its target in percent), `static` (the peak of
+    /// the history), `none` (no agent), `oracle`, or `all` of them side by side
+    #[arg(long, value_name = "C", default_value = "evenkeel", value_parser = controllers)]
+    controller: Controllers,
+    /// CSV of `timestamp,value` instead of the scenario's own load; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) workload: Option<PathBuf>,
+    /// What fixes all chance
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "seeds")]
+    seed: u64,
+    /// Every seed from A up to, not including, B
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    seeds: Option<Seeds>,
+    /// Write `timestamp,demand,desired,ready` (in units) at every change to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan_out: Option<PathBuf>,
+    /// Run everything twice, and compare the traces
+    #[arg(long)]
+    pub(crate) twice: bool,
+}
+
+/// One controller or all of them.
+#[derive(Clone, Copy, Debug)]
+enum Controllers {
+    One(ControllerKind),
+    All,
+}
+
+/// Seeds from, up to and not including.
+#[derive(Clone, Copy, Debug)]
+struct Seeds {
+    from: u64,
+    to: u64,
+}
+
+impl SimulateArgs {
+    /// In the order in which they are shown.
+    pub(crate) fn controllers(&self) -> Vec<ControllerKind> {
+        match self.controller {
+            Controllers::One(kind) => vec![kind],
+            Controllers::All => ControllerKind::ALL.to_vec(),
+        }
+    }
+
+    /// At least one.
+    pub(crate) fn seeds(&self) -> Range<u64> {
+        let one = Seeds { from: self.seed, to: self.seed.saturating_add(1) };
+        let Seeds { from, to } = self.seeds.unwrap_or(one);
+        from..to
+    }
+}
+
 /// An instant, or how long ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
@@ -314,8 +468,50 @@ impl WhyArgs {
     }
 }
 
+fn controllers(text: &str) -> Result<Controllers, String> {
+    if text == "all" {
+        return Ok(Controllers::All);
+    }
+    text.parse().map(Controllers::One).map_err(|it: ControllerKindError| it.to_string())
+}
+
+fn seeds(text: &str) -> Result<Seeds, String> {
+    let range = text.split_once("..").and_then(|(from, to)| {
+        Some(Seeds { from: from.trim().parse().ok()?, to: to.trim().parse().ok()? })
+    });
+    match range {
+        Some(Seeds { from, to }) if to <= from => {
+            Err(format!("there is no seed from {from} up to, not including, {to}"))
+        }
+        Some(Seeds { from, to }) if SEEDS_MAX < to - from => {
+            Err(format!("{} seeds, at most {SEEDS_MAX} are run at once", to - from))
+        }
+        Some(seeds) => Ok(seeds),
+        None => Err("write for example `1..200`, which ends with 199".to_owned()),
+    }
+}
+
 fn duration(text: &str) -> Result<Length, String> {
     parse_duration(text).map(Length)
+}
+
+fn horizon(text: &str) -> Result<usize, String> {
+    within(text, 1, HORIZON_MAX, "steps to look ahead")
+}
+
+fn season(text: &str) -> Result<usize, String> {
+    within(text, 2, SEASON_MAX, "steps of a season")
+}
+
+fn within(text: &str, min: usize, max: usize, what: &str) -> Result<usize, String> {
+    let number = text.trim().parse().ok().filter(|it| (min..=max).contains(it));
+    number.ok_or_else(|| format!("{what} are a whole number from {min} to {max}"))
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    let percent = text.trim().parse::<f64>().ok().filter(|it| (1.0..=99.9).contains(it));
+    let level = percent.map(|it| Level(it / 100.0));
+    level.ok_or_else(|| "the level of an interval is a number of percent from 1 to 99.9".to_owned())
 }
 
 fn positive_duration(text: &str) -> Result<SignedDuration, String> {

@@ -6,7 +6,9 @@
 
 use evenkeel_core::api::{ExplainAnswer, StatusReport};
 use evenkeel_core::explain::Explanation;
+use evenkeel_core::foresight::{Covers, ForecastFinding};
 use evenkeel_core::guard::Limit;
+use evenkeel_core::outlook::Standing;
 use jiff::Timestamp;
 
 use crate::args::{Common, ExplainArgs, Output};
@@ -83,6 +85,10 @@ fn shown(answer: &ExplainAnswer) -> Vec<String> {
     if !it.signals.is_empty() {
         parts.push(signals_shown(it));
     }
+    for finding in &it.signals {
+        let forecast = finding.forecast.as_ref();
+        parts.extend(forecast.map(|it| forecast_shown(finding.signal.as_str(), it)));
+    }
     parts
 }
 
@@ -105,6 +111,51 @@ fn signals_shown(explanation: &Explanation) -> String {
         ]);
     }
     table.text()
+}
+
+/// What is expected of one signal, how good that was lately, and what it asks for.
+fn forecast_shown(signal: &str, it: &ForecastFinding) -> String {
+    let mut lines = vec![match &it.standing {
+        Standing::Predicting => format!("forecast of `{signal}`: predicting, by {}", it.model),
+        Standing::Abstaining { why } => {
+            format!("forecast of `{signal}`: abstains, for {why}; what is measured decides alone")
+        }
+    }];
+    lines.push(format!(
+        "  in {}: {} expected, 95% from {} to {}",
+        it.lead_time,
+        number(it.median),
+        number(it.low),
+        number(it.high)
+    ));
+    if let Some(Covers { level, peak, grow_to, keep, short_ratio }) = &it.covers {
+        lines.push(format!(
+            "  covers up to {} ({}%): grow to {grow_to:.1}, keep {keep:.1}; short of it {}% of the time",
+            number(*peak),
+            // Rounded down: nothing is covered for sure.
+            percent((*level * 10_000.0).floor() / 10_000.0),
+            percent(*short_ratio)
+        ));
+    }
+    let ratio = |it: Option<f64>| {
+        it.map_or_else(|| "not known".to_owned(), |it| format!("{}%", percent(it)))
+    };
+    lines.push(format!(
+        "  error of the last day {} (naive {}), 95% interval covered {}",
+        ratio(it.recent_error_ratio),
+        ratio(it.baseline_error_ratio),
+        ratio(it.coverage_ratio)
+    ));
+    if it.standing != Standing::Predicting && !it.model.is_empty() {
+        lines.push(format!("  model {}", it.model));
+    }
+    lines.join("\n")
+}
+
+/// In percent, with at most two digits behind the point.
+fn percent(ratio: f64) -> String {
+    let shown = format!("{:.2}", ratio * 100.0);
+    shown.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn limit_shown(limit: &Limit) -> String {

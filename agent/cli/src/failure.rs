@@ -8,7 +8,10 @@ use std::io;
 use std::path::PathBuf;
 
 use evenkeel_core::api::ErrorAnswer;
+use evenkeel_forecast::backtest::BacktestError;
 use evenkeel_store::{KeyError, StoreError};
+
+use crate::series_file::FileFault;
 
 /// Exit status of the process; the numbers are a contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,12 @@ pub(crate) enum Exit {
     Usage,
     /// The agent did not answer.
     Unreachable,
+    /// `simulate`: something happened that must never happen.
+    Unsafe,
+    /// `simulate`: capacity did not catch up with demand.
+    NotLive,
+    /// `simulate`: two equal runs had different traces.
+    NotDeterministic,
 }
 
 impl Exit {
@@ -31,6 +40,9 @@ impl Exit {
             Exit::Refused => 1,
             Exit::Usage => 2,
             Exit::Unreachable => 3,
+            Exit::Unsafe => 10,
+            Exit::NotLive => 11,
+            Exit::NotDeterministic => 12,
         }
     }
 }
@@ -109,6 +121,19 @@ pub(crate) enum Failure {
     /// A public key cannot be read.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A file of series is not one.
+    #[error(transparent)]
+    Series(#[from] FileFault),
+    /// Too little past for a backtest.
+    #[error(transparent)]
+    Backtest(#[from] BacktestError),
+    /// A file cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     /// The operating system gave no random bytes.
     #[error("no random bytes for a new token")]
     Entropy(#[source] getrandom::Error),
@@ -138,6 +163,9 @@ impl Failure {
             | Failure::Token { .. }
             | Failure::Store(_)
             | Failure::Key(_)
+            | Failure::Series(_)
+            | Failure::Backtest(_)
+            | Failure::Write { .. }
             | Failure::Entropy(_)
             | Failure::Json(_)
             | Failure::Stdout(_) => Exit::Refused,
@@ -161,6 +189,9 @@ impl Failure {
             | Failure::Token { .. }
             | Failure::Store(_)
             | Failure::Key(_)
+            | Failure::Series(_)
+            | Failure::Backtest(_)
+            | Failure::Write { .. }
             | Failure::Entropy(_)
             | Failure::Json(_)
             | Failure::Stdout(_) => "error",
@@ -180,6 +211,9 @@ impl Failure {
             }
             Failure::Store(error) => return error.hint(),
             Failure::Key(error) => return error.hint(),
+            Failure::Series(fault) => fault.hint(),
+            Failure::Backtest(_) => return None,
+            Failure::Write { .. } => "check the path, and that you may write there",
             Failure::Unreachable { is_socket: true, source, .. } if is_denied(source) => {
                 "your account may not use the socket: join the group that owns it (`socket_group` in the \
                  agent's configuration), or use `sudo`"
@@ -242,6 +276,9 @@ impl Failure {
             | Failure::Token { .. }
             | Failure::Store(_)
             | Failure::Key(_)
+            | Failure::Series(_)
+            | Failure::Backtest(_)
+            | Failure::Write { .. }
             | Failure::Entropy(_)
             | Failure::Json(_)
             | Failure::Stdout(_) => causes,
@@ -265,6 +302,9 @@ impl Failure {
             | Failure::Token { .. }
             | Failure::Store(_)
             | Failure::Key(_)
+            | Failure::Series(_)
+            | Failure::Backtest(_)
+            | Failure::Write { .. }
             | Failure::Entropy(_)
             | Failure::Json(_)
             | Failure::Stdout(_) => false,

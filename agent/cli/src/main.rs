@@ -11,15 +11,24 @@ mod args;
 mod audit;
 mod audit_export;
 mod audit_text;
+mod backtest;
 mod check;
 mod client;
 mod connection;
+mod detect;
 mod explain;
 mod failure;
+mod forecast;
+mod forecast_talk;
 mod history;
 mod journal_line;
 mod overrides;
+mod plot;
+mod plot_svg;
+mod progress;
 mod record_line;
+mod series_file;
+mod simulate;
 mod sources;
 mod status;
 mod table;
@@ -60,5 +69,8 @@ fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Audit { verb: AuditVerb::Verify(it) } => audit::verify(it, common, terminal),
         Verb::Audit { verb: AuditVerb::Export(it) } => audit_export::run(it, common, terminal),
         Verb::Token(it) => token::run(it, common, terminal),
+        Verb::Forecast(it) => forecast::run(it, common, terminal),
+        Verb::Detect(it) => detect::run(it, common, terminal),
+        Verb::Simulate(it) => simulate::run(it, common, terminal),
     }
 }

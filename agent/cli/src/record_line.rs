@@ -6,6 +6,7 @@
 //! **Not here:** when, and on which target: those have their own columns.
 
 use evenkeel_core::record::{EndCause, Record};
+use evenkeel_core::units::show_duration;
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -75,6 +76,18 @@ fn known_line(record: &Record) -> String {
         }
         Record::ChangedOutside { at: _, target: _, expected, current } => {
             format!("changed outside of Evenkeel: {expected} -> {current}")
+        }
+        Record::LeadTimeMeasured { at: _, target: _, lead_time } => {
+            format!("what was asked for is ready after {}", show_duration(*lead_time))
+        }
+        Record::LeadTimeMissed { at: _, target: _, why } => {
+            format!("the lead time could not be measured: {why}")
+        }
+        Record::ForecastPromoted { at: _, target: _, signal } => {
+            format!("the forecast of `{signal}` drives capacity from now on")
+        }
+        Record::ForecastDemoted { at: _, target: _, signal, why } => {
+            format!("the forecast of `{signal}` no longer drives capacity: {why}")
         }
         Record::RequestRefused { at: _, actor, verb, why } => {
             let actor = actor.as_ref().map_or("somebody unknown", |it| it.as_str());

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::args::{Common, Output, StatusArgs};
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
-use crate::table::{Table, count, or_none};
+use crate::table::{Table, count, number, or_none};
 use crate::terminal::{Mark, Stream, Terminal, visible};
 use crate::times;
 
@@ -52,6 +52,7 @@ fn shown(report: &StatusReport, terminal: &Terminal) -> String {
             "ready",
             "desired",
             "bounds",
+            "forecast",
             "next action",
         ]);
         for it in targets {
@@ -63,6 +64,7 @@ fn shown(report: &StatusReport, terminal: &Terminal) -> String {
                 or_none(it.ready),
                 or_none(it.desired),
                 format!("{}..{}", it.bounds.min, it.bounds.max),
+                it.forecast.map_or_else(String::new, number),
                 it.next_action.clone(),
             ]);
         }

@@ -116,6 +116,17 @@ impl Terminal {
         self.talk(&format!("{word}: {}", visible(warning)));
     }
 
+    /// Says on stderr what went wrong with a part, while the rest goes on.
+    pub(crate) fn error(&self, error: &str) {
+        let word = self.mark(Stream::Talk, Mark::Bad, "error");
+        self.talk(&format!("{word}: {}", visible(error)));
+    }
+
+    /// Says on stderr what may be worth knowing.
+    pub(crate) fn note(&self, note: &str) {
+        self.talk(&visible(note));
+    }
+
     /// Says on stderr what went wrong, every cause below it, and what to do next.
     pub(crate) fn failure(&self, failure: &Failure) {
         let word = self.mark(Stream::Talk, Mark::Bad, failure.word());

@@ -18,12 +18,15 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::blast_radius::Ledger;
-use crate::documents::{Documents, Target};
+use crate::documents::{Documents, LeadTime, Target};
 use crate::effect::{Effect, EffectOutcome};
 use crate::evaluate;
 use crate::explain::Explanation;
-use crate::ids::{EffectId, TargetId, Term};
+use crate::explanations::Explanations;
+use crate::ids::{EffectId, SignalName, TargetId, Term};
+use crate::lead_time::KnownLeadTime;
 use crate::overrides::OverrideState;
+use crate::plan_ahead::Ledger as ShortfallLedger;
 use crate::quality::TargetObservation;
 use crate::record::{EndCause, Record};
 use crate::request::{self, Answer, Request, RequestRefusal, contradicts};
@@ -46,6 +49,9 @@ pub enum Input {
     BreakGlassRead(BreakGlassReading),
     /// The executor reports how an effect ended.
     EffectFinished { id: EffectId, outcome: EffectOutcome, detail: String },
+    /// What the shell kept of [`Sight::shortfalls`] from before a restart. Taken up
+    /// only for signals of which nothing has been seen since.
+    ShortfallsRecalled(Vec<(TargetId, SignalName, ShortfallLedger)>),
     /// Time passed; see [`Agent::next_wakeup`].
     TimePassed,
     /// The journal wants to be able to forget what is older.
@@ -94,6 +100,7 @@ pub struct Agent {
     documents: Arc<Documents>,
     state: State,
     sight: Sight,
+    explanations: Explanations,
     /// Follows from the three above; shared by the batches of one pass.
     ledger: Option<Ledger>,
 }
@@ -105,7 +112,7 @@ const LEDGER_AGE_MAX: SignedDuration = SignedDuration::from_secs(1);
 impl Agent {
     /// An agent that remembers `state` and has seen nothing.
     pub fn new(state: State) -> Agent {
-        Agent { documents: Arc::default(), state, sight: Sight::default(), ledger: None }
+        Agent { state, ..Agent::default() }
     }
 
     /// Handles one input at `now`. A `now` before the latest record counts as
@@ -116,6 +123,7 @@ impl Agent {
             Input::DocumentsLoaded(documents) => {
                 self.documents = Arc::clone(documents);
                 self.sight.retain(documents);
+                self.explanations.retain(documents);
                 self.ledger = None;
             }
             Input::Observed(observations) => {
@@ -123,12 +131,14 @@ impl Agent {
                     observations.iter().filter(|it| self.documents.target(&it.target).is_some());
                 for observation in known {
                     let before = self.surely_there(&observation.target);
-                    self.sight.observe(now, &self.documents, observation);
+                    let lead_time = self.lead_time_of(&observation.target);
+                    self.sight.observe(now, &self.documents, observation, lead_time);
                     if self.surely_there(&observation.target) < before {
                         self.ledger = None;
                     }
                 }
             }
+            Input::ShortfallsRecalled(recalled) => self.sight.recall(&self.documents, recalled),
             Input::Started { .. }
             | Input::Requested(_)
             | Input::BreakGlassRead(_)
@@ -143,7 +153,7 @@ impl Agent {
             self.state.apply(record);
         }
         for explanation in &outcome.explanations {
-            self.sight.remember(Arc::clone(explanation));
+            self.explanations.remember(Arc::clone(explanation));
         }
         outcome
     }
@@ -162,6 +172,11 @@ impl Agent {
     /// What is seen at the moment.
     pub fn sight(&self) -> &Sight {
         &self.sight
+    }
+
+    /// Why each target is as it is, and was just before.
+    pub fn explanations(&self) -> &Explanations {
+        &self.explanations
     }
 
     /// The documents in force.
@@ -218,7 +233,7 @@ impl Agent {
                     });
                 }
             }
-            Input::TimePassed => (),
+            Input::ShortfallsRecalled(_) | Input::TimePassed => (),
             Input::SnapshotWanted => {
                 // With the overrides that end right now already gone.
                 let mut state = self.state.clone();
@@ -328,6 +343,12 @@ impl Agent {
         }
     }
 
+    /// From asking for capacity of `target` to having it, as far as the agent knows.
+    pub fn lead_time_of(&self, target: &TargetId) -> KnownLeadTime {
+        let document = self.documents.target(target).map_or(LeadTime::Measure, |it| it.lead_time);
+        KnownLeadTime::of(document, self.state.target(target).map(|it| &it.lead_times))
+    }
+
     /// The capacity that a target has as far as the agent knows.
     pub fn current_of(&self, target: &TargetId) -> Option<Capacity> {
         let seen = self.sight.target(target).and_then(|it| it.capacity()?.as_ref().ok());
@@ -353,6 +374,10 @@ fn tightens_the_ledger(record: &Record) -> bool {
         | Record::BreakGlassEngaged { .. }
         | Record::BreakGlassReleased { .. }
         | Record::EffectPlanned { .. }
+        | Record::LeadTimeMeasured { .. }
+        | Record::LeadTimeMissed { .. }
+        | Record::ForecastPromoted { .. }
+        | Record::ForecastDemoted { .. }
         | Record::RequestRefused { .. } => false,
     }
 }

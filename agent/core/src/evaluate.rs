@@ -8,21 +8,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::blast_radius::Ledger;
-use crate::decide::{Proposal, Reason, propose};
+use crate::decide::{Proposal, Reason, SignalFinding, propose};
 use crate::documents::{Documents, OutsideChange, ScalingPolicy, Target};
 use crate::effect::{Effect, SetCapacity};
 use crate::explain::{Conclusion, Explanation};
 use crate::guard::{Circumstances, Verdict, freeze_window_in, review};
 use crate::ids::{Actor, EffectId, GuardrailId, OverrideId, TargetId};
+use crate::lead_time::WAIT_MAX;
+use crate::look_back::GAP_MAX;
+use crate::outlook::Standing;
 use crate::overrides::{Override, OverrideKind, OverrideState, Scope, in_force, pin_in_force};
 use crate::quality::{CapacityReading, Quality};
 use crate::record::{EndCause, Record};
 use crate::sight::{Sight, TargetSight};
 use crate::state::{InFlight, State, TargetState};
-use crate::units::Capacity;
+use crate::units::{Capacity, show_duration};
 
 /// What a batch of evaluations led to.
 #[derive(Debug, Default)]
@@ -143,6 +146,8 @@ impl<'a> Batch<'a> {
         explanation.current = Some(reading.current);
         explanation.ready = reading.ready;
         let memory = self.state.target(&target.id);
+        self.note_lead_time(target, memory, reading, seen.capacity_before());
+        self.note_standings(target, memory, seen.findings());
         if let Some(conclusion) = self.reconcile(target, policy, memory, reading) {
             explanation.conclusion = conclusion;
             return explanation;
@@ -159,7 +164,7 @@ impl<'a> Batch<'a> {
             policy,
             memory,
             current: reading.current,
-            good_since: seen.good_since(),
+            good_since: seen.look_back().good_since(),
             ruling,
             break_glass: self.state.break_glass(),
             freeze_window: self.freeze_window_of(target),
@@ -167,6 +172,78 @@ impl<'a> Batch<'a> {
         let verdict = review(&circumstances, &proposal, self.ledger);
         self.conclude(target, verdict, &mut explanation);
         explanation
+    }
+
+    /// Records how long growth took once it is ready, or that it is no longer
+    /// waited for. Providers that do not say what is ready measure nothing.
+    fn note_lead_time(
+        &mut self,
+        target: &Target,
+        memory: Option<&TargetState>,
+        reading: CapacityReading,
+        before: Option<CapacityReading>,
+    ) {
+        let Some(growing) = memory.and_then(|it| it.growing) else { return };
+        let is_ours =
+            memory.is_some_and(|it| it.in_flight.is_some() || it.known == Some(reading.current));
+        if !is_ours {
+            // Somebody else was here: what is ready now may be theirs.
+            return;
+        }
+        let (at, target) = (self.now, target.id.clone());
+        let waited = reading.read_at.duration_since(growing.since);
+        let is_ready = reading.ready.is_some_and(|it| growing.to <= it);
+        // Between two looks that are far apart it may have been ready for long.
+        let was_watched =
+            |it: CapacityReading| reading.read_at.duration_since(it.read_at) <= GAP_MAX;
+        self.evaluated.records.push(if is_ready && before.is_none_or(|it| !was_watched(it)) {
+            let why = "it became ready while nobody looked".to_owned();
+            Record::LeadTimeMissed { at, target, why }
+        } else if is_ready {
+            let lead_time = waited.max(SignedDuration::ZERO);
+            Record::LeadTimeMeasured { at, target, lead_time }
+        } else if WAIT_MAX < waited {
+            let why = match reading.ready {
+                Some(ready) => format!(
+                    "{} were asked for, {ready} are ready after {}",
+                    growing.to,
+                    show_duration(waited)
+                ),
+                None => "the provider does not say what is ready".to_owned(),
+            };
+            Record::LeadTimeMissed { at, target, why }
+        } else {
+            return;
+        });
+    }
+
+    /// Records which forecasts came to drive capacity and which no longer do.
+    fn note_standings(
+        &mut self,
+        target: &Target,
+        memory: Option<&TargetState>,
+        findings: &[SignalFinding],
+    ) {
+        for finding in findings {
+            let Some(forecast) = &finding.forecast else { continue };
+            let is_remembered = memory.is_some_and(|it| it.predicting.contains(&finding.signal));
+            let (at, target, signal) = (self.now, target.id.clone(), finding.signal.clone());
+            match &forecast.standing {
+                Standing::Predicting if !is_remembered => {
+                    self.evaluated.records.push(Record::ForecastPromoted { at, target, signal });
+                }
+                Standing::Abstaining { why } if is_remembered && why.is_lasting() => {
+                    let why = why.to_string();
+                    self.evaluated.records.push(Record::ForecastDemoted {
+                        at,
+                        target,
+                        signal,
+                        why,
+                    });
+                }
+                Standing::Predicting | Standing::Abstaining { .. } => (),
+            }
+        }
     }
 
     /// Brings what is remembered together with what the provider says, before
@@ -290,7 +367,7 @@ impl<'a> Batch<'a> {
         }
         match (policy, seen.recommendation()) {
             (Some(policy), Some(recommendation)) => {
-                propose(self.now, policy, current, recommendation, seen)
+                propose(self.now, policy, current, recommendation, seen.look_back())
             }
             (Some(_), None) => Proposal {
                 desired: current,

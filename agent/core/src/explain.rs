@@ -14,7 +14,7 @@ use crate::decide::{Reason, SignalFinding};
 use crate::documents::Autonomy;
 use crate::guard::{Limit, Refusal};
 use crate::ids::{EffectId, PolicyId, TargetId};
-use crate::units::{Bounds, Capacity};
+use crate::units::{Bounds, Capacity, show_duration};
 
 /// Why one evaluation of one target ended as it did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -136,6 +136,10 @@ impl Explanation {
         let Some(reason) = &self.reason else { return "nothing was proposed".to_owned() };
         match reason {
             Reason::Demand { signal } => self.demand_of(signal.as_str()),
+            Reason::ForecastDemand { signal } => self.forecast_of(signal.as_str()),
+            Reason::ForecastKeeps { signal, formula } => {
+                format!("{formula} would do now, but {}", self.forecast_of(signal.as_str()))
+            }
             Reason::WithinTolerance { signal } => {
                 format!("{}, within tolerance", self.demand_of(signal.as_str()))
             }
@@ -162,6 +166,23 @@ impl Explanation {
             }
             None => format!("`{signal}` leads"),
         }
+    }
+
+    /// `at most 61.0 of `requests` (99.5%) is expected in 5m and needs 7`
+    fn forecast_of(&self, signal: &str) -> String {
+        let finding = self.signals.iter().find(|it| it.signal.as_str() == signal);
+        let forecast = finding.and_then(|it| it.forecast.as_ref());
+        let Some((forecast, covers)) = forecast.and_then(|it| Some((it, it.covers.as_ref()?)))
+        else {
+            return format!("the forecast of `{signal}` leads");
+        };
+        format!(
+            "`{signal}` is expected to reach up to {} ({}%) within {} and needs {:.1}",
+            Significant(covers.peak),
+            Level(covers.level),
+            show_duration(forecast.lead_time.duration()),
+            covers.grow_to,
+        )
     }
 
     fn worst_signal(&self) -> String {
@@ -191,6 +212,17 @@ impl Explanation {
             });
         }
         shown
+    }
+}
+
+/// A probability in percent, with the digits that tell 99.5 from 99.95.
+struct Level(f64);
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never 100: nothing is that sure.
+        let shown = format!("{:.2}", (self.0 * 100.0).min(99.99));
+        f.write_str(shown.trim_end_matches('0').trim_end_matches('.'))
     }
 }
 

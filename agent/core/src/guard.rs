@@ -279,7 +279,7 @@ pub struct Circumstances<'a> {
     /// The capacity that the provider says there is.
     pub current: Capacity,
     /// Since when its signals have been good without a gap; see
-    /// [`crate::sight::TargetSight::good_since`].
+    /// [`crate::look_back::LookBack::good_since`].
     pub good_since: Option<Timestamp>,
     /// The override that rules, as [`crate::overrides::in_force`] says.
     pub ruling: Option<&'a Override>,

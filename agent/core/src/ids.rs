@@ -121,6 +121,10 @@ name_type! {
     GuardrailId
 }
 name_type! {
+    /// A [`crate::documents::Calendar`].
+    CalendarId
+}
+name_type! {
     /// A region of a cloud or a site; one daemon serves one.
     Region
 }

@@ -7,12 +7,14 @@
 //! ([`crate::decide`]), what is remembered of past values ([`crate::sight`]).
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{SignalName, TargetId};
+use crate::outlook::Outlook;
 use crate::units::{Capacity, show_duration};
 
 /// How far a value may be trusted, from best to worst.
@@ -51,6 +53,8 @@ pub struct SignalReading {
     /// A low value that is usual for this series (1st percentile of its
     /// history), in the signal's unit; `None` while there is too little history.
     pub usual_low: Option<f64>,
+    /// What is expected of it; `None` where nothing is forecast.
+    pub outlook: Option<Arc<Outlook>>,
 }
 
 /// A value or its absence.

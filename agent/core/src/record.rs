@@ -8,11 +8,11 @@
 //! A new variant or field is a change of the journal's format: old journals must
 //! still read, so fields are only ever added with a default.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::effect::EffectOutcome;
-use crate::ids::{Actor, EffectId, OverrideId, PolicyId, TargetId, Term};
+use crate::ids::{Actor, EffectId, OverrideId, PolicyId, SignalName, TargetId, Term};
 use crate::overrides::Override;
 use crate::state::State;
 use crate::units::Capacity;
@@ -64,6 +64,14 @@ pub enum Record {
     /// The capacity is not what the agent last saw or set, and no effect of the
     /// agent's explains it.
     ChangedOutside { at: Timestamp, target: TargetId, expected: Capacity, current: Capacity },
+    /// Capacity that the agent asked for was ready this long after.
+    LeadTimeMeasured { at: Timestamp, target: TargetId, lead_time: SignedDuration },
+    /// Capacity that the agent asked for is no longer waited for.
+    LeadTimeMissed { at: Timestamp, target: TargetId, why: String },
+    /// A forecast earned its place and may drive capacity from now on.
+    ForecastPromoted { at: Timestamp, target: TargetId, signal: SignalName },
+    /// A forecast lost it: the reactive rule decides alone.
+    ForecastDemoted { at: Timestamp, target: TargetId, signal: SignalName, why: String },
     /// Somebody asked for something and did not get it.
     RequestRefused { at: Timestamp, actor: Option<Actor>, verb: String, why: String },
     /// The whole state, so that older records are no longer needed to rebuild
@@ -99,6 +107,10 @@ impl Record {
             Record::EffectFinished { .. } => "effect_finished",
             Record::EffectReadBack { .. } => "effect_read_back",
             Record::ChangedOutside { .. } => "changed_outside",
+            Record::LeadTimeMeasured { .. } => "lead_time_measured",
+            Record::LeadTimeMissed { .. } => "lead_time_missed",
+            Record::ForecastPromoted { .. } => "forecast_promoted",
+            Record::ForecastDemoted { .. } => "forecast_demoted",
             Record::RequestRefused { .. } => "request_refused",
             Record::Snapshot { .. } => Record::SNAPSHOT,
         }
@@ -118,6 +130,10 @@ impl Record {
             | Record::EffectFinished { at, .. }
             | Record::EffectReadBack { at, .. }
             | Record::ChangedOutside { at, .. }
+            | Record::LeadTimeMeasured { at, .. }
+            | Record::LeadTimeMissed { at, .. }
+            | Record::ForecastPromoted { at, .. }
+            | Record::ForecastDemoted { at, .. }
             | Record::RequestRefused { at, .. }
             | Record::Snapshot { at, .. } => *at,
         }
@@ -130,7 +146,11 @@ impl Record {
             | Record::EffectPlanned { target, .. }
             | Record::EffectFinished { target, .. }
             | Record::EffectReadBack { target, .. }
-            | Record::ChangedOutside { target, .. } => Some(target),
+            | Record::ChangedOutside { target, .. }
+            | Record::LeadTimeMeasured { target, .. }
+            | Record::LeadTimeMissed { target, .. }
+            | Record::ForecastPromoted { target, .. }
+            | Record::ForecastDemoted { target, .. } => Some(target),
             Record::OverrideAccepted { accepted, .. } => match &accepted.scope {
                 crate::overrides::Scope::Target(target) => Some(target),
                 crate::overrides::Scope::Labels(_)

@@ -1,36 +1,26 @@
 //! What the agent currently sees of each target.
 //!
 //! **In:** observations, one batch per evaluation.
-//! **Out:** judged signals, the recommendation that follows, and the look back
-//! that stabilization needs.
+//! **Out:** judged signals, the recommendation that follows, and those before it.
 //! **Not here:** anything that must survive a restart ([`crate::state`]). All of
 //! this is observed anew, and until it has been, nothing is removed.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::decide::{Recommendation, SignalFinding, demand, recommend};
 use crate::documents::{Documents, Rule, ScalingPolicy, Signal};
-use crate::explain::Explanation;
+use crate::foresight::{Circumstances, ForecastFinding};
 use crate::ids::{SignalName, TargetId};
+use crate::lead_time::KnownLeadTime;
+use crate::look_back::LookBack;
+use crate::outlook::Standing;
+use crate::plan_ahead::Ledger;
 use crate::quality::{
     Absence, CapacityReading, Doubt, Quality, Reading, SignalReading, TargetObservation,
 };
 use crate::sudden_drop::LoadMemory;
-use crate::units::Capacity;
-
-/// Longest silence between two good evaluations that still counts as one
-/// uninterrupted run. Why 1 min: four default evaluation periods.
-pub const GAP_MAX: SignedDuration = SignedDuration::from_mins(1);
-
-/// How many different explanations of a target are kept for `explain --at`.
-pub const EXPLANATIONS_KEPT: usize = 8;
-
-/// Recommendations kept per target. Why 3,700: the longest stabilization window
-/// (1 h) at the shortest evaluation period (1 s), and some.
-const RECOMMENDATIONS_MAX: usize = 3_700;
 
 /// Everything seen, by target.
 #[derive(Debug, Default)]
@@ -42,14 +32,31 @@ pub struct Sight {
 #[derive(Debug, Default)]
 pub struct TargetSight {
     capacity: Option<Result<CapacityReading, String>>,
+    /// The last reading before that one.
+    capacity_before: Option<CapacityReading>,
     findings: Vec<SignalFinding>,
     recommendation: Option<Recommendation>,
-    recommendations: VecDeque<(Timestamp, Capacity)>,
-    good_since: Option<Timestamp>,
-    observed_at: Option<Timestamp>,
+    look_back: LookBack,
     loads: BTreeMap<SignalName, LoadMemory>,
-    explanations: VecDeque<Arc<Explanation>>,
+    /// How often capacity fell short, by forecast signal.
+    shortfalls: BTreeMap<SignalName, Ledger>,
 }
+
+/// One look at one target: all that its signals are judged by.
+struct Look<'a> {
+    now: Timestamp,
+    policy: &'a ScalingPolicy,
+    capacity: Option<CapacityReading>,
+    lead_time: KnownLeadTime,
+    usd_per_unit_hour: Option<f64>,
+    /// From one look to the next.
+    period: SignedDuration,
+}
+
+/// The time between two looks before there were two.
+///
+/// Why 15 s: the daemon's default evaluation period.
+const PERIOD_ASSUMED: SignedDuration = SignedDuration::from_secs(15);
 
 impl Sight {
     /// Takes in one observation: judges its signals and remembers what follows.
@@ -58,16 +65,26 @@ impl Sight {
         now: Timestamp,
         documents: &Documents,
         observation: &TargetObservation,
+        lead_time: KnownLeadTime,
     ) {
         let it = self.targets.entry(observation.target.clone()).or_default();
-        it.capacity = Some(observation.capacity.clone());
+        let before = it.capacity.replace(observation.capacity.clone()).and_then(Result::ok);
+        it.capacity_before = before.or(it.capacity_before);
         let Some(policy) = documents.policy_of(&observation.target) else {
             it.findings.clear();
             it.recommendation = None;
             return;
         };
-        let capacity = observation.capacity.as_ref().ok().copied();
-        it.observe_signals(now, policy, capacity, &observation.signals);
+        let price = documents.target(&observation.target).and_then(|it| it.price_usd_per_hour);
+        let look = Look {
+            now,
+            policy,
+            capacity: observation.capacity.as_ref().ok().copied(),
+            lead_time,
+            usd_per_unit_hour: price,
+            period: it.look_back.since_last(now).unwrap_or(PERIOD_ASSUMED),
+        };
+        it.observe_signals(&look, &observation.signals);
     }
 
     /// Keeps only targets that the documents still have.
@@ -75,25 +92,36 @@ impl Sight {
         self.targets.retain(|id, _| documents.target(id).is_some());
         for it in self.targets.values_mut() {
             // Another policy may mean another unit: start the look back anew.
-            it.recommendations.clear();
-            it.good_since = None;
+            it.look_back.clear();
+            it.shortfalls.clear();
             it.loads.clear();
         }
     }
 
-    pub(crate) fn remember(&mut self, explanation: Arc<Explanation>) {
-        let it = self.targets.entry(explanation.target.clone()).or_default();
-        if it.explanations.back().is_some_and(|last| last.says_the_same(&explanation)) {
-            let since = it.explanations.pop_back().map_or(explanation.since, |last| last.since);
-            let mut renewed = explanation.as_ref().clone();
-            renewed.since = since;
-            it.explanations.push_back(Arc::new(renewed));
-            return;
+    /// Takes up what was remembered of shortfalls before a restart.
+    pub(crate) fn recall(
+        &mut self,
+        documents: &Documents,
+        recalled: &[(TargetId, SignalName, Ledger)],
+    ) {
+        for (target, signal, ledger) in recalled {
+            let has_forecast = documents.policy_of(target).is_some_and(|it| {
+                it.forecast.is_some() && it.signals.iter().any(|it| it.name == *signal)
+            });
+            if has_forecast {
+                let it = self.targets.entry(target.clone()).or_default();
+                it.shortfalls.entry(signal.clone()).or_insert_with(|| ledger.clone());
+            }
         }
-        if EXPLANATIONS_KEPT <= it.explanations.len() {
-            it.explanations.pop_front();
-        }
-        it.explanations.push_back(explanation);
+    }
+
+    /// How often the capacity of each target fell short, by forecast signal. Not
+    /// journaled: forgetting it costs days of learning, not safety. The shell keeps
+    /// it over restarts and brings it back with [`crate::agent::Input::ShortfallsRecalled`].
+    pub fn shortfalls(&self) -> impl Iterator<Item = (&TargetId, &SignalName, &Ledger)> {
+        self.targets
+            .iter()
+            .flat_map(|(id, it)| it.shortfalls.iter().map(move |(signal, it)| (id, signal, it)))
     }
 
     /// What is seen of one target; `None` before its first observation.
@@ -103,54 +131,36 @@ impl Sight {
 }
 
 impl TargetSight {
-    fn observe_signals(
-        &mut self,
-        now: Timestamp,
-        policy: &ScalingPolicy,
-        capacity: Option<CapacityReading>,
-        readings: &[SignalReading],
-    ) {
+    fn observe_signals(&mut self, look: &Look<'_>, readings: &[SignalReading]) {
+        let policy = look.policy;
         self.findings.clear();
         for signal in &policy.signals {
             let reading = readings.iter().find(|it| it.signal == signal.name);
-            let finding = self.judge(now, policy, signal, reading, capacity);
+            let finding = self.judge(look, signal, reading);
             self.findings.push(finding);
         }
-        let Some(CapacityReading { current, .. }) = capacity else {
+        let Some(CapacityReading { current, .. }) = look.capacity else {
             self.recommendation = None;
-            self.good_since = None;
+            self.look_back.interrupt();
             return;
         };
         let recommendation = recommend(policy, current, &self.findings);
-        let is_interrupted = self.observed_at.is_some_and(|it| GAP_MAX < now.duration_since(it));
-        if recommendation.quality != Quality::Good {
-            self.good_since = None;
-        } else if is_interrupted || self.good_since.is_none() {
-            self.good_since = Some(now);
-        }
-        self.observed_at = Some(now);
         // What bad signals ask for must not stand for a low demand later.
         let remembered = match recommendation.quality {
             Quality::Good => recommendation.capacity,
             Quality::Suspect | Quality::Missing => recommendation.capacity.max(current),
         };
-        self.recommendations.push_back((now, remembered));
         let window = policy.scale_down.stabilization.max(policy.scale_up.stabilization);
-        while self.recommendations.front().is_some_and(|(at, _)| window < now.duration_since(*at))
-            || RECOMMENDATIONS_MAX < self.recommendations.len()
-        {
-            self.recommendations.pop_front();
-        }
+        let is_good = recommendation.quality == Quality::Good;
+        self.look_back.push(look.now, remembered, is_good, window);
         self.recommendation = Some(recommendation);
     }
 
     fn judge(
         &mut self,
-        now: Timestamp,
-        policy: &ScalingPolicy,
+        look: &Look<'_>,
         signal: &Signal,
         reading: Option<&SignalReading>,
-        capacity: Option<CapacityReading>,
     ) -> SignalFinding {
         let (value, sampled_at, doubt) = match readable(reading) {
             Ok(read) => read,
@@ -164,6 +174,7 @@ impl TargetSight {
                     demand: None,
                     doubt: None,
                     absence: Some(absence),
+                    forecast: None,
                 };
             }
         };
@@ -175,66 +186,84 @@ impl TargetSight {
             }
             (None, Rule::ValuePerUnit { .. }) => {
                 let usual_low = reading.and_then(|it| it.usual_low);
-                self.load_of(signal).take(now, value, usual_low)
+                self.load_of(signal).take(look.now, value, usual_low)
             }
             // A queue that is empty and a latency that is low are what is wanted.
             (None, Rule::QueueDepth { .. } | Rule::LatencyObjective { .. }) => None,
         };
+        let quality = if doubt.is_some() { Quality::Suspect } else { Quality::Good };
+        let forecast = self.look_ahead(look, signal, reading, value, quality);
+        let headroom_ratio = match forecast.as_ref().and_then(|it| it.covers.as_ref()) {
+            // What is expected takes the place of a guess at what might come.
+            Some(_) => 0.0,
+            None => look.policy.headroom_ratio,
+        };
+        let asked = |it: CapacityReading| {
+            let tolerance_ratio = look.policy.tolerance_ratio;
+            demand(signal.rule, value, headroom_ratio, tolerance_ratio, it.current, it.ready)
+        };
         SignalFinding {
             signal: signal.name.clone(),
-            quality: if doubt.is_some() { Quality::Suspect } else { Quality::Good },
+            quality,
             value: Some(value),
             sampled_at: Some(sampled_at),
-            demand: capacity
-                .and_then(|it| demand(policy, signal.rule, value, it.current, it.ready)),
+            demand: look.capacity.and_then(asked),
             doubt,
             absence: None,
+            forecast,
         }
+    }
+
+    /// What the outlook that came with a reading asks for.
+    fn look_ahead(
+        &mut self,
+        look: &Look<'_>,
+        signal: &Signal,
+        reading: Option<&SignalReading>,
+        value: f64,
+        quality: Quality,
+    ) -> Option<ForecastFinding> {
+        let foresight = look.policy.forecast.as_ref()?;
+        let Rule::ValuePerUnit { value_per_unit } = signal.rule else { return None };
+        let capacity = look.capacity?;
+        let outlook = reading.and_then(|it| it.outlook.as_deref())?;
+        let ledger = self.shortfalls.entry(signal.name.clone()).or_default();
+        if quality == Quality::Good {
+            let ready = capacity.ready.unwrap_or(capacity.current);
+            let is_driving = outlook.standing == Standing::Predicting;
+            let demand = value / value_per_unit;
+            ledger.observe(look.now, demand, ready, foresight.shortfall, is_driving);
+        }
+        let circumstances = Circumstances {
+            now: look.now,
+            foresight,
+            value,
+            value_per_unit,
+            usd_per_unit_hour: look.usd_per_unit_hour,
+            lead_time: look.lead_time,
+            period: look.period,
+            current: capacity.current,
+        };
+        Some(ForecastFinding::of(&circumstances, outlook, ledger))
     }
 
     fn load_of(&mut self, signal: &Signal) -> &mut LoadMemory {
         self.loads.entry(signal.name.clone()).or_default()
     }
 
-    /// The lowest recommendation of the last `window` and when it was newest.
-    pub fn lowest_since(
-        &self,
-        now: Timestamp,
-        window: SignedDuration,
-    ) -> Option<(Timestamp, Capacity)> {
-        self.within(now, window).min_by_key(|(at, it)| (*it, std::cmp::Reverse(*at)))
-    }
-
-    /// The highest recommendation of the last `window` and when it was newest.
-    pub fn highest_since(
-        &self,
-        now: Timestamp,
-        window: SignedDuration,
-    ) -> Option<(Timestamp, Capacity)> {
-        self.within(now, window).max_by_key(|(at, it)| (*it, *at))
-    }
-
-    fn within(
-        &self,
-        now: Timestamp,
-        window: SignedDuration,
-    ) -> impl Iterator<Item = (Timestamp, Capacity)> {
-        // The newest one always counts, also with a window of 0.
-        self.recommendations
-            .iter()
-            .copied()
-            .filter(move |(at, _)| *at == now || now.duration_since(*at) < window)
-    }
-
-    /// Since when every evaluation had good signals, without a gap; `None` when
-    /// the newest one had not.
-    pub fn good_since(&self) -> Option<Timestamp> {
-        self.good_since
+    /// What its signals asked for over the last while.
+    pub fn look_back(&self) -> &LookBack {
+        &self.look_back
     }
 
     /// What the provider last said.
     pub fn capacity(&self) -> Option<&Result<CapacityReading, String>> {
         self.capacity.as_ref()
+    }
+
+    /// What the provider said the time before; `None` before it said anything twice.
+    pub fn capacity_before(&self) -> Option<CapacityReading> {
+        self.capacity_before
     }
 
     /// The signals of the newest evaluation.
@@ -245,11 +274,6 @@ impl TargetSight {
     /// What they ask for; `None` without a policy or a capacity.
     pub fn recommendation(&self) -> Option<&Recommendation> {
         self.recommendation.as_ref()
-    }
-
-    /// The last few explanations that differ from the one before, oldest first.
-    pub fn explanations(&self) -> impl DoubleEndedIterator<Item = &Arc<Explanation>> {
-        self.explanations.iter()
     }
 }
 

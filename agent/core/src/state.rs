@@ -8,13 +8,14 @@
 //! [`State::apply`] is the only code that changes a `State`: the fields are
 //! private to this module. Recovery is a loop over it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::effect::EffectOutcome;
-use crate::ids::{EffectId, OverrideId, PolicyId, TargetId, Term};
+use crate::ids::{EffectId, OverrideId, PolicyId, SignalName, TargetId, Term};
+use crate::lead_time::{Growing, LeadTimes};
 use crate::overrides::Override;
 use crate::record::Record;
 use crate::units::Capacity;
@@ -59,6 +60,15 @@ pub struct TargetState {
     /// Effects that did not happen, one after the other, since the last that did.
     #[serde(default)]
     pub failed: Option<Failed>,
+    /// Capacity that was asked for and is not ready yet.
+    #[serde(default)]
+    pub growing: Option<Growing>,
+    /// How long earlier growth took.
+    #[serde(default)]
+    pub lead_times: LeadTimes,
+    /// Signals whose forecast may drive capacity.
+    #[serde(default)]
+    pub predicting: BTreeSet<SignalName>,
 }
 
 /// Effects of one target that did not happen: rejected, or lost and read back.
@@ -207,6 +217,19 @@ impl State {
                 let it = self.target_entry(target);
                 it.known = Some(*current);
                 it.changed_at = Some(*at);
+                it.growing = None;
+            }
+            Record::LeadTimeMeasured { target, lead_time, .. } => {
+                let it = self.target_entry(target);
+                it.growing = None;
+                it.lead_times.push(*lead_time);
+            }
+            Record::LeadTimeMissed { target, .. } => self.target_entry(target).growing = None,
+            Record::ForecastPromoted { target, signal, .. } => {
+                self.target_entry(target).predicting.insert(signal.clone());
+            }
+            Record::ForecastDemoted { target, signal, .. } => {
+                self.target_entry(target).predicting.remove(signal);
             }
             Record::RequestRefused { .. } | Record::Snapshot { .. } => (),
         }
@@ -241,6 +264,14 @@ impl State {
         match outcome {
             EffectOutcome::Done => {
                 let units = in_flight.expected.above(in_flight.desired);
+                let InFlight { since, desired: to, .. } = *in_flight;
+                if in_flight.expected < to {
+                    // Growth upon growth: the first is waited for, so that each is
+                    // measured from its own beginning.
+                    it.growing.get_or_insert(Growing { since, to });
+                } else {
+                    it.growing.take_if(|growing| to < growing.to);
+                }
                 it.known = Some(in_flight.desired);
                 it.changed_at = Some(at);
                 it.in_flight = None;

@@ -92,7 +92,8 @@ pub struct TargetStatus {
     pub desired: Option<Capacity>,
     /// The target's bounds.
     pub bounds: Bounds,
-    /// Forecast load over the lead time; `None` while no forecaster is at work.
+    /// Load expected at the end of the lead time (the median, in the unit of the
+    /// policy's first signal with a forecast); `None` where nothing is forecast.
     pub forecast: Option<f64>,
     /// What comes next, in a sentence.
     pub next_action: String,
@@ -133,7 +134,7 @@ pub fn target_status(now: Timestamp, agent: &Agent, target: &Target) -> TargetSt
     let policy = documents.policy_of(&target.id);
     let seen = agent.sight().target(&target.id);
     let reading = seen.and_then(|it| it.capacity()?.as_ref().ok());
-    let explanation = seen.and_then(|it| it.explanations().next_back());
+    let explanation = agent.explanations().newest(&target.id);
     let memory = agent.state().target(&target.id);
     let ruling = in_force(agent.state().overrides(), target, now);
     let (mode, owner) = mode_and_owner(now, agent, target, ruling);
@@ -147,7 +148,8 @@ pub fn target_status(now: Timestamp, agent: &Agent, target: &Target) -> TargetSt
         ready: reading.and_then(|it| it.ready),
         desired: explanation.and_then(|it| it.proposed),
         bounds: target.bounds,
-        forecast: None,
+        forecast: seen
+            .and_then(|it| it.findings().iter().find_map(|it| Some(it.forecast.as_ref()?.median))),
         next_action: next_action(explanation.map(AsRef::as_ref)),
         in_flight: memory
             .and_then(|it| it.in_flight.as_ref())

@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::look_back::GAP_MAX;
 use crate::quality::Doubt;
-use crate::sight::GAP_MAX;
 
 /// A fall below this fraction of the load before is suspect until it has lasted,
 /// unless such low values are usual for the series.

@@ -6,15 +6,18 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test may time what the core does")]
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use evenkeel_core::documents::{Loaded, Severity, SourceText, load, show};
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 const GOOD: &[&str] = &[
     include_str!("../../../policies/access.yaml"),
     include_str!("../../../policies/aws-example.yaml"),
+    include_str!("../../../policies/calendar.yaml"),
     include_str!("../../../policies/guardrails.yaml"),
     include_str!("../../../policies/queue-worker.yaml"),
     include_str!("../../../policies/web-service.yaml"),
@@ -93,6 +96,63 @@ proptest! {
     }
 }
 
+proptest! {
+    // Fewer: each tries out what many schedules mean.
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    // Also at hours that the clocks of these zones skip or show twice.
+    #[test]
+    fn a_calendar_of_any_times_is_refused_or_in_order(
+        zone in prop_oneof![Just("Europe/Berlin"), Just("America/Santiago"), Just("Asia/Kathmandu")],
+        dated in prop::collection::vec(
+            ("[a-h]", 1u32..13, 1u32..30, 0u32..24, 0u32..60, "[1-9]{1,2}[mh]"), 1..8),
+        repeating in prop::collection::vec(
+            ("[a-h]", "(0|30) (0|2|3) (1|29|31|L|1,15) (1|2|\\*|10) (\\*|SUN|1)", "[1-9]{1,2}[mh]"),
+            0..4),
+        incidents in prop::collection::vec((1u32..13, 1u32..32, 0u32..24, 0u32..24), 0..4),
+        from in -8_000i64..8_000, days in 0i64..800,
+    ) {
+        let mut text = format!(
+            "apiVersion: evenkeel/v1\nkind: Calendar\nmetadata: {{ name: x }}\nspec:\n  time_zone: {zone}\n  events:\n"
+        );
+        for (name, month, day, hour, minute, lasts) in dated {
+            let starts = format!("2026-{month:02}-{day:02}T{hour:02}:{minute:02}");
+            writeln!(text, "    - {{ name: {name}, starts: {starts}, lasts: {lasts} }}")?;
+        }
+        for (name, cron, lasts) in repeating {
+            writeln!(text, "    - {{ name: {name}, cron: \"{cron}\", lasts: {lasts} }}")?;
+        }
+        text.push_str("  incidents: [");
+        for (month, day, starts, ends) in incidents {
+            let at = |hour| format!("2026-{month:02}-{day:02}T{hour:02}:30");
+            write!(text, "{{ name: i, starts: {}, ends: {} }}, ", at(starts), at(ends))?;
+        }
+        text.push_str("]\n");
+        let Some(documents) = check(&[&text]).documents else { return Ok(()) };
+        let calendar = documents.calendars().next().expect("the only document");
+        let day = SignedDuration::from_hours(24);
+        let from = Timestamp::UNIX_EPOCH + day * i32::try_from(20_000 + from)?;
+        let until = from + day * i32::try_from(days)?;
+        let occurrences = calendar.occurrences(from, until);
+        for it in &occurrences {
+            prop_assert!(it.starts_at < it.ends_at && it.starts_at < until && from < it.ends_at);
+        }
+        prop_assert!(occurrences.is_sorted_by_key(|it| it.starts_at));
+        prop_assert!(calendar.incidents.iter().all(|it| it.starts_at < it.ends_at));
+        prop_assert!(calendar.incidents.is_sorted_by_key(|it| it.starts_at));
+        let middle = from + until.duration_since(from) / 2;
+        let in_halves: BTreeSet<(Timestamp, String)> = calendar
+            .occurrences(from, middle)
+            .into_iter()
+            .chain(calendar.occurrences(middle, until))
+            .map(|it| (it.starts_at, it.name))
+            .collect();
+        let whole: BTreeSet<(Timestamp, String)> =
+            occurrences.into_iter().map(|it| (it.starts_at, it.name)).collect();
+        prop_assert_eq!(in_halves, whole);
+    }
+}
+
 /// Loads a text that is an attack and gives the message of its first error.
 #[track_caller]
 fn check_attack(text: &str) -> String {
@@ -104,6 +164,42 @@ fn check_attack(text: &str) -> String {
     assert!(took < TIME_MAX, "{took:?}");
     assert!(loaded.documents.is_none());
     loaded.diagnostics[0].message.clone()
+}
+
+/// The slowest calendar that is still allowed: as many schedules as there may
+/// be, as often as they may come, with all dates of the same name.
+#[test]
+fn the_largest_calendar_is_read_soon() {
+    let mut text = "apiVersion: evenkeel/v1\nkind: Calendar\nmetadata: { name: x }\n\
+                    spec:\n  time_zone: Europe/Berlin\n  events:\n"
+        .to_owned();
+    for minute in 0..64 {
+        writeln!(
+            text,
+            "    - {{ name: e, cron: \"{} {} * * MON\", lasts: 1m }}",
+            minute % 60,
+            minute / 60
+        )
+        .unwrap();
+    }
+    for n in 0..936 {
+        let (year, day, hour) = (2_000 + n / 24, 1 + n % 7, 3 + n % 20);
+        writeln!(
+            text,
+            "    - {{ name: e, starts: {year}-{:02}-{day:02}T{hour:02}:00, lasts: 1m }}",
+            1 + n / 2 % 12
+        )
+        .unwrap();
+    }
+    // Generous for a slow machine in a debug build, where it takes half a second.
+    const TIME_MAX: Duration = Duration::from_secs(5);
+    let began = Instant::now();
+    let loaded = check(&[&text]);
+    let took = began.elapsed();
+    assert!(took < TIME_MAX, "{took:?}");
+    let documents = loaded.documents.expect("it is within the limits");
+    let calendar = documents.calendars().next().expect("the only document");
+    assert_eq!((calendar.repeating.len(), calendar.dated.len()), (64, 936));
 }
 
 #[test]

@@ -61,6 +61,9 @@ pub struct Config {
     /// Webhooks, when they need a certificate authority of their own.
     #[serde(default)]
     pub webhook: WebhookConfig,
+    /// How forecasts are made.
+    #[serde(default)]
+    pub forecasts: ForecastsConfig,
     /// What the log looks like.
     #[serde(default)]
     pub log: LogConfig,
@@ -146,6 +149,21 @@ pub struct WebhookConfig {
     /// Further certificate authorities to trust.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+}
+
+/// How forecasts are made, of signals whose policies have `forecast`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ForecastsConfig {
+    /// Threads that fit models, at least 1; never more than there are cores. One
+    /// fits 10,000 series several times a day.
+    pub refit_threads: usize,
+}
+
+impl Default for ForecastsConfig {
+    fn default() -> ForecastsConfig {
+        ForecastsConfig { refit_threads: 1 }
+    }
 }
 
 /// What the log looks like.
@@ -234,6 +252,14 @@ impl Config {
             let allowed = format!("at least {}", show_duration(RETENTION_MIN));
             return Err(range("retention", retention, allowed));
         }
+        if config.forecasts.refit_threads == 0 {
+            return Err(ConfigError::Range {
+                file: file.to_owned(),
+                field: "forecasts.refit_threads",
+                value: "0".to_owned(),
+                range: "at least 1".to_owned(),
+            });
+        }
         let prometheus = &config.prometheus;
         if prometheus.user.is_some() != prometheus.password_file.is_some() {
             let (one, other) = ("prometheus.user", "prometheus.password_file");
@@ -320,7 +346,7 @@ prometheus: { url: 'http://127.0.0.1:9090' }
         check(
             &format!("{GOOD}evaluation_perriod: 15s\n"),
             &expect![
-                "configuration `evenkeeld.yaml` is not valid: error: line 7 column 1: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, log: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, log at line 7, column 1"
+                "configuration `evenkeeld.yaml` is not valid: error: line 7 column 1: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, forecasts, log: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, forecasts, log at line 7, column 1"
             ],
         );
         check(
@@ -333,6 +359,12 @@ prometheus: { url: 'http://127.0.0.1:9090' }
             &format!("{GOOD}evaluation_period: 10m\n"),
             &expect![
                 "configuration `evenkeeld.yaml`: evaluation_period is 10m, it must be 1s..30s"
+            ],
+        );
+        check(
+            &format!("{GOOD}forecasts: {{ refit_threads: 0 }}\n"),
+            &expect![
+                "configuration `evenkeeld.yaml`: forecasts.refit_threads is 0, it must be at least 1"
             ],
         );
         check(

@@ -29,6 +29,7 @@ use crate::clock::Clock;
 use crate::documents_files::{self, AtStart, Watcher};
 use crate::event_loop::{EventLoop, Inlets, Narrator};
 use crate::executor::Executor;
+use crate::forecasters::{self, Feedback, Forecasters, Keeper, RefitThreads};
 use crate::histories::Histories;
 use crate::journal::{Journal, JournalError};
 use crate::last_good;
@@ -56,6 +57,7 @@ pub(crate) struct Setting {
     pub(crate) break_glass_file: PathBuf,
     pub(crate) evaluation_period: SignedDuration,
     pub(crate) retention: Option<SignedDuration>,
+    pub(crate) refit_threads: usize,
     pub(crate) api: ApiSettings,
     pub(crate) providers: ProviderSettings,
     pub(crate) source: MetricsSource,
@@ -154,6 +156,11 @@ pub(crate) async fn run(
     // Ends the loop; the API and the tasks end when the loop has.
     let (ending, ending_end) = watch::channel(false);
     let look_now = Arc::new(Notify::new());
+    let feedback = Feedback::default();
+    let forecasters = Forecasters::new(feedback.clone(), Arc::clone(&metrics));
+    // They end with this function.
+    let _refit_threads =
+        RefitThreads::start(&forecasters, setting.refit_threads).map_err(DaemonError::Start)?;
 
     let executor = Executor::new(
         Arc::clone(&providers),
@@ -168,6 +175,7 @@ pub(crate) async fn run(
         executor,
         runtime: tokio::runtime::Handle::current(),
         metrics: Arc::clone(&metrics),
+        feedback,
         look_now: Arc::clone(&look_now),
         narrator: setting.narrator,
     };
@@ -191,13 +199,26 @@ pub(crate) async fn run(
 
     let source = Arc::new(setting.source);
     let histories = Histories::default();
-    tokio::spawn(backfill(
-        Arc::clone(&source),
-        clock.clone(),
-        documents_end.clone(),
-        histories.clone(),
-        ending.subscribe(),
-    ));
+    let keeper = Keeper {
+        place: forecasters::place(&setting.store),
+        region: setting.region.clone(),
+        clock: clock.clone(),
+        forecasters: forecasters.clone(),
+        mailbox: mailbox.clone(),
+    };
+    let past = Past {
+        source: Arc::clone(&source),
+        clock: clock.clone(),
+        documents: documents_end.clone(),
+        histories: histories.clone(),
+        forecasters: forecasters.clone(),
+        keeper: keeper.clone(),
+        inputs: inputs.clone(),
+    };
+    forecasters.follow(&documents);
+    tokio::spawn(follow(documents_end.clone(), forecasters.clone()));
+    tokio::spawn(past.read(ending.subscribe()));
+    let keeping = tokio::spawn(keeper.clone().run());
     tokio::spawn(break_glass::watch(setting.break_glass_file, glass, inputs.clone()));
     let watcher = Watcher {
         paths: setting.documents,
@@ -220,6 +241,7 @@ pub(crate) async fn run(
         source,
         providers,
         histories,
+        forecasters: forecasters.clone(),
         batches,
         look_now,
         metrics: Arc::clone(&metrics),
@@ -235,6 +257,7 @@ pub(crate) async fn run(
         documents: documents_end,
         documents_faults: faults,
         reload,
+        forecasters,
         metrics,
         readiness: readiness(first_pass_end),
     };
@@ -255,6 +278,11 @@ pub(crate) async fn run(
         _ = &mut serving => Err(DaemonError::ApiLost),
     };
     observing.abort();
+    keeping.abort();
+    if loop_result.is_none() {
+        // While the loop can still be asked for the shortfalls.
+        keeper.keep().await;
+    }
     ending.send_replace(true);
     let stopped = match loop_result {
         Some(result) => result,
@@ -298,27 +326,45 @@ fn spawn_loop(event_loop: EventLoop, inlets: Inlets) -> Result<LoopEnd, DaemonEr
 type LoopEnd = tokio::sync::oneshot::Receiver<Result<(), DaemonError>>;
 
 /// Reads the past at the start, and again when the documents have changed.
-async fn backfill(
+struct Past {
     source: Arc<MetricsSource>,
     clock: Clock,
-    mut documents: watch::Receiver<Arc<Documents>>,
+    documents: watch::Receiver<Arc<Documents>>,
     histories: Histories,
-    mut ending: watch::Receiver<bool>,
-) {
-    loop {
-        let current = Arc::clone(&documents.borrow_and_update());
-        histories.retain(&current);
-        let is_complete = tokio::select! {
-            is_complete = source.backfill(&clock, &current, &histories) => is_complete,
-            _ = ending.wait_for(|it| *it) => return,
-        };
-        // A backend that was down at the start is asked again; what is there stays.
-        let again = if is_complete { Duration::MAX } else { BACKFILL_AGAIN };
-        tokio::select! {
-            changed = documents.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(again) => (),
-            _ = ending.wait_for(|it| *it) => return,
+    forecasters: Forecasters,
+    keeper: Keeper,
+    inputs: mpsc::Sender<Input>,
+}
+
+impl Past {
+    async fn read(mut self, mut ending: watch::Receiver<bool>) {
+        // First what was kept: it says which of the past is still wanted.
+        self.keeper.recall(&self.inputs).await;
+        loop {
+            let current = Arc::clone(&self.documents.borrow_and_update());
+            self.histories.retain(&current);
+            let Past { source, clock, histories, forecasters, .. } = &self;
+            let is_complete = tokio::select! {
+                is_complete = source.backfill(clock, &current, histories, forecasters) => is_complete,
+                _ = ending.wait_for(|it| *it) => return,
+            };
+            // A backend that was down at the start is asked again; what is there stays.
+            let again = if is_complete { Duration::MAX } else { BACKFILL_AGAIN };
+            tokio::select! {
+                changed = self.documents.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(again) => (),
+                _ = ending.wait_for(|it| *it) => return,
+            }
         }
+    }
+}
+
+/// Tells the forecasters of every new set of documents at once: the past of the old
+/// set may still be being read.
+async fn follow(mut documents: watch::Receiver<Arc<Documents>>, forecasters: Forecasters) {
+    while documents.changed().await.is_ok() {
+        let current = Arc::clone(&documents.borrow_and_update());
+        forecasters.follow(&current);
     }
 }
 

@@ -26,6 +26,7 @@ use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
 use crate::executor::Executor;
+use crate::forecasters::Feedback;
 use crate::journal::{Journal, JournalError};
 use crate::mailbox::{Message, Reply};
 use crate::metrics::{Metrics, TargetCapacity};
@@ -73,6 +74,8 @@ pub(crate) struct EventLoop {
     /// Where effects are carried out: the daemon's runtime, not the loop's own.
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) metrics: Arc<Metrics>,
+    /// What the forecasters are told of lead times and doubts.
+    pub(crate) feedback: Feedback,
     /// Wakes the observer when a person's word asks for an evaluation now.
     pub(crate) look_now: Arc<tokio::sync::Notify>,
     pub(crate) narrator: Option<Narrator>,
@@ -107,7 +110,11 @@ impl EventLoop {
 
     /// Handles one input and commits what follows.
     pub(crate) fn handle(&mut self, input: Input) -> Result<(), JournalError> {
+        let is_reload = matches!(input, Input::DocumentsLoaded(_));
         let committed = self.commit(input)?;
+        if is_reload {
+            self.feedback.say_all(&self.agent);
+        }
         let withdrawn = self.executor.withdraw(&committed.withdrawn);
         if !withdrawn.is_empty() {
             let in_time = withdrawn.iter().filter(|(_, in_time)| *in_time).count();
@@ -121,7 +128,7 @@ impl EventLoop {
     }
 
     fn commit(&mut self, input: Input) -> Result<Committed, JournalError> {
-        let EventLoop { agent, journal, metrics, clock, .. } = self;
+        let EventLoop { agent, journal, metrics, clock, feedback, .. } = self;
         let outcome = agent.handle(clock.now(), input);
         outcome.commit(|records| {
             let started = std::time::Instant::now();
@@ -130,6 +137,9 @@ impl EventLoop {
             for record in records {
                 if let Record::EffectFinished { outcome, .. } = record {
                     metrics.count_effect(*outcome);
+                }
+                if let Record::LeadTimeMeasured { target, .. } = record {
+                    feedback.say_lead_time(target, agent.lead_time_of(target).duration());
                 }
             }
             Ok(())
@@ -198,6 +208,7 @@ impl EventLoop {
 
     fn tell(&mut self, explanation: &Explanation) {
         self.metrics.count_explanation(explanation);
+        self.feedback.say_judged(&explanation.target, &explanation.signals);
         let target_id = &explanation.target;
         let name = explanation.conclusion.name();
         match &explanation.conclusion {
@@ -249,7 +260,7 @@ impl EventLoop {
             for finding in seen.findings() {
                 *qualities.entry(finding.quality).or_default() += 1;
             }
-            let proposed = seen.explanations().next_back().and_then(|it| it.proposed);
+            let proposed = agent.explanations().newest(&target.id).and_then(|it| it.proposed);
             capacities.push(TargetCapacity {
                 target: target.id.clone(),
                 current: agent.current_of(&target.id),

@@ -268,6 +268,7 @@ spec:
             signal: SignalName::new("load").unwrap(),
             reading: Reading::Value { value: 50.0, sampled_at: now, doubt: None },
             usual_low: None,
+            outlook: None,
         }];
         let capacity = Ok(CapacityReading { current: Capacity(2), ready: None, read_at: now });
         let observation = TargetObservation { target: "a".parse().unwrap(), capacity, signals };

@@ -15,6 +15,7 @@ pub mod demo;
 pub mod documents_files;
 mod event_loop;
 mod executor;
+pub mod forecasters;
 pub mod histories;
 pub mod journal;
 mod last_good;
@@ -53,6 +54,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), RunE
         break_glass_file: config.break_glass_file,
         evaluation_period: config.evaluation_period,
         retention: config.retention,
+        refit_threads: config.forecasts.refit_threads,
         api: api::ApiSettings {
             socket: config.api.socket,
             socket_group: config.api.socket_group,

@@ -7,10 +7,11 @@
 //! ([`crate::prometheus`]).
 //!
 //! Label values come from closed sets: a `&'static str` cannot be made from what
-//! a person or a provider sent. The one exception is `target_id`, which is
-//! bounded by [`TARGET_SERIES_MAX`].
+//! a person or a provider sent. The exceptions are `target_id` and, of forecasts,
+//! `signal`, which are bounded by [`TARGET_SERIES_MAX`].
 
 mod capacities;
+mod forecasts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,7 +36,10 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use capacities::TargetCapacities;
+use forecasts::ForecastMetrics;
+
 pub use capacities::{TARGET_SERIES_MAX, TargetCapacity};
+pub use forecasts::{ForecastReport, SeriesForecast};
 
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -64,6 +68,7 @@ pub struct Metrics {
     last_pass_timestamp_seconds: FloatGauge,
     term: Gauge,
     capacities: Arc<TargetCapacities>,
+    forecasts: ForecastMetrics,
 }
 
 impl fmt::Debug for Metrics {
@@ -94,6 +99,7 @@ impl Metrics {
             last_pass_timestamp_seconds: FloatGauge::default(),
             term: Gauge::default(),
             capacities: Arc::default(),
+            forecasts: ForecastMetrics::default(),
             registry: Registry::default(),
         };
         let m = &metrics;
@@ -155,6 +161,7 @@ impl Metrics {
         );
         registry.register("term", "The fencing term of this daemon", m.term.clone());
         registry.register_collector(Box::new(Arc::clone(&m.capacities)));
+        m.forecasts.register(&mut registry);
         // A series that exists from the start can be alerted on and rated.
         for quality in ALL_QUALITIES {
             m.signals.get_or_create(&[("quality", quality_word(quality))]).set(0);
@@ -418,8 +425,17 @@ mod tests {
             # TYPE evenkeel_prometheus_query_seconds histogram
             # TYPE evenkeel_last_pass_timestamp_seconds gauge
             # TYPE evenkeel_term gauge
+            # TYPE evenkeel_forecasts gauge
+            # TYPE evenkeel_forecast_refits counter
+            # TYPE evenkeel_forecast_refit_seconds histogram
+            # TYPE evenkeel_forecast_members_dropped counter
+            # TYPE evenkeel_forecast_refits_waiting gauge
+            # TYPE evenkeel_forecasters_lost counter
+            # TYPE evenkeel_forecast_bytes gauge
             # TYPE evenkeel_target_current_capacity gauge
             # TYPE evenkeel_target_desired_capacity gauge
+            # TYPE evenkeel_forecast_coverage_ratio gauge
+            # TYPE evenkeel_forecast_error_ratio gauge
         "#]]
         .assert_eq(&lines(&metrics, "# TYPE"));
         expect![[r#"

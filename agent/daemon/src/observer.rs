@@ -1,7 +1,7 @@
 //! Looks at everything, once per evaluation period.
 //!
 //! **In:** documents, a metrics source, the providers, past load.
-//! **Out:** one observation per target and pass, in batches.
+//! **Out:** one observation per target and pass, in batches, with what is expected.
 //! **Not here:** judging and deciding (the core's), the queries themselves
 //! ([`crate::prometheus`]).
 
@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 
 use crate::clock::Clock;
 use crate::event_loop::Looked;
+use crate::forecasters::Forecasters;
 use crate::histories::Histories;
 use crate::metrics::Metrics;
 use crate::source::MetricsSource;
@@ -46,6 +47,7 @@ pub(crate) struct Observer {
     pub(crate) source: Arc<MetricsSource>,
     pub(crate) providers: Arc<Providers>,
     pub(crate) histories: Histories,
+    pub(crate) forecasters: Forecasters,
     pub(crate) batches: mpsc::Sender<Looked>,
     /// Ends the wait between two passes early.
     pub(crate) look_now: Arc<Notify>,
@@ -101,6 +103,7 @@ impl Observer {
         for (target, capacity) in capacities {
             let mut readings = signals.remove(&target).unwrap_or_default();
             self.histories.take_in(now, &documents, &target, &mut readings);
+            self.forecasters.take_in(now, &documents, &target, &mut readings);
             let capacity: Result<CapacityReading, String> =
                 capacity.map_err(|error| error.to_string());
             batch.push(TargetObservation { target, capacity, signals: readings });
@@ -113,6 +116,7 @@ impl Observer {
             self.batches.send(Looked::Batch(batch)).await.map_err(drop)?;
         }
         self.batches.send(Looked::PassDone).await.map_err(drop)?;
+        self.forecasters.publish();
         debug!(targets = references.len(), "pass done");
         Ok(())
     }

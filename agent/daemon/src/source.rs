@@ -8,11 +8,13 @@
 use std::collections::BTreeMap;
 
 use evenkeel_core::documents::{Documents, ScalingPolicy};
-use evenkeel_core::ids::TargetId;
+use evenkeel_core::ids::{SignalName, TargetId};
 use evenkeel_core::quality::SignalReading;
+use jiff::Timestamp;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
+use crate::forecasters::Forecasters;
 use crate::histories::Histories;
 use crate::metrics::Metrics;
 use crate::prometheus::PrometheusSource;
@@ -50,19 +52,24 @@ impl MetricsSource {
         }
     }
 
-    /// Fills `histories` with what was before the start; false when some of it
-    /// could not be read. Takes as long as it takes; the agent is at work meanwhile.
+    /// Fills `histories` and `forecasters` with what was before the start, with one
+    /// query for both; false when some of it could not be read. Takes as long as it
+    /// takes; the agent is at work meanwhile.
     pub(crate) async fn backfill(
         &self,
         clock: &Clock,
         documents: &Documents,
         histories: &Histories,
+        forecasters: &Forecasters,
     ) -> bool {
         let mut is_complete = true;
         for policy in documents.policies() {
             for signal in &policy.signals {
+                forecasters.begin_past(documents, policy, &signal.name);
+                let mut strip = Strip::of(documents, &signal.name, forecasters, clock.now());
                 let mut sink = |target: &TargetId, at, value| {
-                    histories.backfill(clock.now(), target, &signal.name, at, value);
+                    histories.backfill(clock.now(), policy, target, &signal.name, at, value);
+                    strip.push(target, at, value);
                 };
                 match self {
                     MetricsSource::Prometheus(source) => {
@@ -84,8 +91,52 @@ impl MetricsSource {
                         source.backfill(documents, policy, signal, &mut sink);
                     }
                 }
+                strip.hand_over();
+                forecasters.end_past(documents, policy, &signal.name);
             }
         }
         is_complete
+    }
+}
+
+/// Neighbouring points of one target, handed over together.
+struct Strip<'a> {
+    documents: &'a Documents,
+    signal: &'a SignalName,
+    forecasters: &'a Forecasters,
+    target: Option<TargetId>,
+    points: Vec<(Timestamp, f64)>,
+    /// When the past ends.
+    until: Timestamp,
+}
+
+impl<'a> Strip<'a> {
+    fn of(
+        documents: &'a Documents,
+        signal: &'a SignalName,
+        forecasters: &'a Forecasters,
+        until: Timestamp,
+    ) -> Strip<'a> {
+        Strip { documents, signal, forecasters, target: None, points: Vec::new(), until }
+    }
+
+    fn push(&mut self, target: &TargetId, at: Timestamp, value: f64) {
+        if self.target.as_ref() != Some(target) {
+            self.hand_over();
+            self.target = Some(target.clone());
+        }
+        self.points.push((at, value));
+    }
+
+    fn hand_over(&mut self) {
+        if let Some(target) = self.target.take() {
+            // Two weeks of one series take some 10 ms; others on this thread need not
+            // wait for those of thousands.
+            tokio::task::block_in_place(|| {
+                let Strip { documents, signal, points, until, .. } = self;
+                self.forecasters.backfill(documents, &target, signal, points, *until);
+            });
+        }
+        self.points.clear();
     }
 }

@@ -27,6 +27,9 @@ fn help_reads_well() {
               history        Show what happened, newest first
               audit          Prove that the log was not changed, or copy it out
               token          Make a token for somebody, and its hash for the `Access` document
+              forecast       Forecast any CSV: `timestamp,value`, or rows `id,v1,v2,…`
+              detect         Score how odd each row of a CSV `timestamp,value` is
+              simulate       Run the agent, and others beside it, against a scenario under virtual time
 
             Options:
               -h, --help     Print help
@@ -101,6 +104,9 @@ fn every_verb_has_help() {
         "audit verify",
         "audit export",
         "token",
+        "forecast",
+        "detect",
+        "simulate",
     ] {
         let said = scene.said(&format!("{verb} --help"));
         assert!(said.starts_with("exit 0\n"), "{said}");

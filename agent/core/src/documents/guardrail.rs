@@ -5,11 +5,10 @@
 //! **Not here:** counting removals ([`crate::blast_radius`]), the verdict
 //! ([`crate::guard`]).
 
-use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
-use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::documents::Selector;
+use crate::documents::schedule::OVERLAPS_MAX;
+use crate::documents::{Schedule, ScheduleError, Selector};
 use crate::ids::GuardrailId;
 
 /// A guardrail that passed every check.
@@ -55,24 +54,10 @@ impl BlastRadius {
 pub struct FreezeWindow {
     /// What people call it.
     pub name: String,
-    /// Local wall-clock times at which it begins, parsed as if in UTC.
-    cron: Crontab,
-    /// From the database that is compiled in, so that every host agrees.
-    zone: TimeZone,
-    /// As written, for showing.
-    pub cron_text: String,
-    /// As written, for showing.
-    pub time_zone: String,
+    /// When it begins.
+    pub schedule: Schedule,
     /// How long it lasts.
     pub duration: SignedDuration,
-}
-
-/// A cron expression or time zone was not understood.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ScheduleError {
-    /// What the parser said.
-    pub message: String,
 }
 
 impl FreezeWindow {
@@ -88,35 +73,8 @@ impl FreezeWindow {
         time_zone: &str,
         duration: SignedDuration,
     ) -> Result<FreezeWindow, ScheduleError> {
-        if cron.split_whitespace().count() != 5 {
-            return Err(ScheduleError {
-                message: format!(
-                    "`{cron}` has {} fields, a schedule has 5: minute, hour, day of month, month, day of week",
-                    cron.split_whitespace().count()
-                ),
-            });
-        }
-        let zone = TimeZoneDatabase::bundled().get(time_zone).map_err(|_| ScheduleError {
-            message: format!("`{time_zone}` is not an IANA time zone such as `Europe/Berlin`"),
-        })?;
-        let mut options = ParseOptions::default();
-        options.fallback_timezone_option = FallbackTimezoneOption::UTC;
-        let parsed = cronexpr::parse_crontab_with(cron, options)
-            .map_err(|error| ScheduleError { message: error.to_string() })?;
-        Ok(FreezeWindow {
-            name: name.to_owned(),
-            cron: parsed,
-            zone,
-            cron_text: cron.to_owned(),
-            time_zone: time_zone.to_owned(),
-            duration,
-        })
-    }
-
-    /// Whether there is any time at which the window begins; `0 0 31 2 *` has
-    /// none.
-    pub fn begins_ever(&self) -> bool {
-        self.next_start(Timestamp::UNIX_EPOCH).is_some()
+        let schedule = Schedule::new(cron, time_zone)?;
+        Ok(FreezeWindow { name: name.to_owned(), schedule, duration })
     }
 
     /// When the window in force at `now` ends, or `None` when none is. Windows
@@ -124,7 +82,7 @@ impl FreezeWindow {
     pub fn ends_at(&self, now: Timestamp) -> Option<Timestamp> {
         let earliest = now.checked_sub(self.duration).ok()?;
         // The first start strictly after `now - duration` is in force iff it is not after `now`.
-        let mut start = self.next_start(earliest)?;
+        let mut start = self.schedule.next_after(earliest)?;
         if now < start {
             return None;
         }
@@ -132,32 +90,14 @@ impl FreezeWindow {
         // window every minute for days gets a slightly early end shown, and the
         // next evaluation looks again.
         for _ in 0..OVERLAPS_MAX {
-            match self.next_start(start) {
+            match self.schedule.next_after(start) {
                 Some(later) if later <= now => start = later,
                 Some(_) | None => break,
             }
         }
         start.checked_add(self.duration).ok()
     }
-
-    /// The first start after `after`. A local time that the clock skips starts
-    /// as much later; one that it repeats starts at the first of the two.
-    fn next_start(&self, after: Timestamp) -> Option<Timestamp> {
-        let mut local = TimeZone::UTC.to_timestamp(self.zone.to_datetime(after)).ok()?;
-        for _ in 0..OVERLAPS_MAX {
-            local = self.cron.find_next(MakeTimestamp(local)).ok()?.timestamp();
-            let start = self.zone.to_timestamp(TimeZone::UTC.to_datetime(local)).ok()?;
-            // Where the clock repeats an hour, a later local time can be an earlier instant.
-            if after < start {
-                return Some(start);
-            }
-        }
-        None
-    }
 }
-
-/// How many overlapping or repeated starts of one window are followed.
-const OVERLAPS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

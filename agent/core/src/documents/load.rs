@@ -5,6 +5,7 @@
 //! **Not here:** reading files (the shell's), the form of fields ([`super::raw`]).
 
 mod across;
+mod forecasts;
 mod people;
 
 use std::fmt::Write as _;
@@ -15,13 +16,15 @@ use super::diagnostic::Diagnostic;
 use super::fault::Faults;
 use super::positions::{self, At, Chunk, Node, Position};
 use super::raw::access::RawAccess;
+use super::raw::calendar::RawCalendar;
 use super::raw::envelope::{self, Envelope, Kind, RawMetadata};
+use super::raw::forecast::ForecastPlaces;
 use super::raw::guardrail::RawGuardrail;
 use super::raw::policy::RawPolicy;
 use super::raw::target::RawTarget;
 use super::raw::{Place, Read};
-use super::{Documents, Guardrail, ScalingPolicy, Selector, Target};
-use crate::ids::{GuardrailId, PolicyId, TargetId};
+use super::{Calendar, Documents, Guardrail, ScalingPolicy, Selector, Target};
+use crate::ids::{CalendarId, GuardrailId, PolicyId, TargetId};
 
 /// Largest file. Why 4 MiB: 10,000 targets in one file are about 3 MB.
 const FILE_BYTES_MAX: usize = 4 << 20;
@@ -32,11 +35,13 @@ const SET_BYTES_MAX: usize = 32 << 20;
 const DOCUMENTS_MAX: usize = 20_000;
 
 /// Most documents of one kind. Why: 10,000 targets are what one daemon is
-/// designed for; the others are what it can check against each of them.
+/// designed for; the others are what it can check against each of them, and
+/// calendars are shared.
 fn kind_max(kind: Kind) -> usize {
     match kind {
         Kind::Target => 10_000,
         Kind::ScalingPolicy | Kind::Guardrail | Kind::Access => 1_000,
+        Kind::Calendar => 100,
     }
 }
 
@@ -75,6 +80,9 @@ struct Drafts {
     policies: Vec<Placed<ScalingPolicy>>,
     guardrails: Vec<Placed<Guardrail>>,
     accesses: Vec<Placed<RawAccess>>,
+    calendars: Vec<Placed<Calendar>>,
+    /// For each of `policies`, where its `forecast` is.
+    forecasts: Vec<Option<ForecastPlaces>>,
     /// The selectors of grants, each with its file and place.
     granted: Vec<(usize, Position, Selector)>,
     counts: [usize; Kind::ALL.len()],
@@ -104,12 +112,13 @@ pub fn load(sources: &[SourceText<'_>]) -> Loaded {
     let access = people::resolve(&mut drafts, sources, all_read, &mut faults);
     across::check(&mut drafts, sources, all_read, &mut faults);
     let documents = (!faults.has_errors()).then(|| {
-        let Drafts { targets, policies, guardrails, .. } = drafts;
+        let Drafts { targets, policies, guardrails, calendars, .. } = drafts;
         Documents::new(
             sha256_of(sources),
             targets.into_iter().map(|it| it.value),
             policies.into_iter().map(|it| it.value),
             guardrails.into_iter().map(|it| it.value),
+            calendars.into_iter().map(|it| it.value),
             access,
         )
     });
@@ -204,10 +213,15 @@ fn read_document(root: &Node, drafts: &mut Drafts, faults: &mut Faults) {
         Kind::ScalingPolicy => {
             let raw = RawPolicy::read(spec, &place, faults);
             let selector_at = raw.as_ref().map(|it| it.selector.at);
+            let forecast = raw.as_ref().and_then(|it| it.forecast.as_ref());
+            let forecast = forecast.map(|it| it.value.places());
             let policy = draft.place(raw, selector_at, |raw, name| {
                 raw.checked(PolicyId::new(name).ok()?, faults)
             });
-            drafts.policies.extend(policy);
+            if let Some(policy) = policy {
+                drafts.policies.push(policy);
+                drafts.forecasts.push(forecast);
+            }
         }
         Kind::Guardrail => {
             let raw = RawGuardrail::read(spec, &place, faults);
@@ -220,6 +234,12 @@ fn read_document(root: &Node, drafts: &mut Drafts, faults: &mut Faults) {
         Kind::Access => {
             let raw = RawAccess::read(spec, &place, faults);
             drafts.accesses.extend(draft.place(raw, None, |raw, _| Some(raw)));
+        }
+        Kind::Calendar => {
+            let raw = RawCalendar::read(spec, &place, faults);
+            let calendar = draft
+                .place(raw, None, |raw, name| raw.checked(CalendarId::new(name).ok()?, faults));
+            drafts.calendars.extend(calendar);
         }
     }
 }

@@ -6,6 +6,7 @@
 //! from a document ([`crate::decide`], [`crate::guard`]).
 
 mod access;
+mod calendar;
 mod diagnostic;
 mod fault;
 mod guardrail;
@@ -14,6 +15,7 @@ mod policy;
 mod positions;
 mod promql;
 mod raw;
+mod schedule;
 mod schema;
 mod selector;
 mod set;
@@ -21,10 +23,14 @@ mod show;
 mod target;
 
 pub use access::{Access, Denial, Grant, Identity, Person, Principal, Role};
+pub use calendar::{Calendar, ENTRIES_MAX, Event, Incident, RepeatingEvent};
 pub use diagnostic::{Diagnostic, Severity};
-pub use guardrail::{BlastRadius, FreezeWindow, Guardrail, ScheduleError};
+pub use guardrail::{BlastRadius, FreezeWindow, Guardrail};
 pub use load::{Loaded, SourceText, load};
-pub use policy::{Autonomy, Behaviour, OutsideChange, Rule, ScalingPolicy, Signal, Step};
+pub use policy::{
+    Autonomy, Behaviour, Foresight, OutsideChange, Rule, ScalingPolicy, Shortfall, Signal, Step,
+};
+pub use schedule::{Schedule, ScheduleError};
 pub use schema::{json_schema, json_schemas};
 pub use selector::Selector;
 pub use set::Documents;

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::documents::Selector;
-use crate::ids::{PolicyId, SignalName};
+use crate::ids::{CalendarId, PolicyId, SignalName};
 use crate::units::Capacity;
 
 /// A policy that passed every check.
@@ -27,9 +27,11 @@ pub struct ScalingPolicy {
     /// The label of a query's result that names the target: it must equal the
     /// target's own label of that name, or, where the target has none, its name.
     pub target_label: String,
-    /// At least one; the largest demand wins.
+    /// At least one. The largest demand wins, and work that waits comes on top of
+    /// load.
     pub signals: Vec<Signal>,
     /// Fraction added to a measured load before converting it to capacity, `>= 0`.
+    /// With a `forecast`, only while that abstains.
     pub headroom_ratio: f64,
     /// Relative distance from the current capacity inside which nothing is
     /// proposed, in `[0, 1)`.
@@ -38,8 +40,37 @@ pub struct ScalingPolicy {
     pub scale_up: Behaviour,
     /// How capacity may shrink.
     pub scale_down: Behaviour,
+    /// How far ahead of the load capacity shall be, and how often it may fall
+    /// short; `None` reacts to what is measured only.
+    pub forecast: Option<Foresight>,
     /// What to do when somebody else changed the capacity.
     pub outside_change: OutsideChange,
+}
+
+/// How a policy uses forecasts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Foresight {
+    /// What one unit too few is worth against one too many.
+    pub shortfall: Shortfall,
+    /// Season lengths, ascending; `None` detects them.
+    pub seasons: Option<Vec<SignedDuration>>,
+    /// IANA name of the time zone whose clock the load follows.
+    pub time_zone: String,
+    /// Events and incidents that the load alone cannot tell.
+    pub calendar: Option<CalendarId>,
+}
+
+/// The objective that decides which quantile of the forecast capacity covers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shortfall {
+    /// At most this share of the time may demand be above ready capacity, in
+    /// `(0, 0.5)`: the error budget, spent on the peaks that cost most to cover.
+    TimeRatio(f64),
+    /// What one unit too few costs per hour, in US dollars, `> 0`; against the
+    /// price of the target. The quantile is `cost / (cost + price)`, the
+    /// newsvendor's critical ratio (Arrow, Harris, Marschak 1951).
+    UsdPerUnitHour(f64),
 }
 
 impl ScalingPolicy {
@@ -99,7 +130,7 @@ pub enum Rule {
     ValuePerUnit { value_per_unit: f64 },
     /// The value is work waiting; it shall be gone within `drained_within`
     /// when one unit does `rate_per_unit` pieces per second, `> 0`.
-    /// Demand: `value / (rate_per_unit * drained_within)`.
+    /// Demand: `value / (rate_per_unit * drained_within)`, on top of load.
     QueueDepth { drained_within: SignedDuration, rate_per_unit: f64 },
     /// The value is a latency; it shall stay at or below `objective_seconds`,
     /// `> 0`. Above it, demand is `ready * min(value / objective, 2)`; near it

@@ -7,12 +7,15 @@
 //! **Not here:** what holds between fields or documents ([`super::load`]).
 
 pub(super) mod access;
+pub(super) mod calendar;
 pub(super) mod envelope;
+pub(super) mod forecast;
 pub(super) mod guardrail;
 pub(super) mod policy;
 pub(super) mod scalar;
 pub(super) mod selector;
 pub(super) mod target;
+pub(super) mod time;
 
 use std::fmt;
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::raw::Read as _;
 use super::raw::access::RawAccess;
+use super::raw::calendar::RawCalendar;
 use super::raw::envelope::{Kind, schema};
 use super::raw::guardrail::RawGuardrail;
 use super::raw::policy::RawPolicy;
@@ -42,6 +43,7 @@ fn of(kind: Kind) -> Value {
         Kind::ScalingPolicy => ("What should hold for some targets.", RawPolicy::schema()),
         Kind::Guardrail => ("What must never happen to some targets.", RawGuardrail::schema()),
         Kind::Access => ("Who may do what.", RawAccess::schema()),
+        Kind::Calendar => ("What the load alone cannot tell.", RawCalendar::schema()),
     };
     schema(kind, about, spec)
 }

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::documents::{Access, BlastRadius, Guardrail, ScalingPolicy, Target};
-use crate::ids::{GuardrailId, PolicyId, Region, TargetId};
+use crate::documents::{Access, BlastRadius, Calendar, Guardrail, ScalingPolicy, Target};
+use crate::ids::{CalendarId, GuardrailId, PolicyId, Region, TargetId};
 
 /// A complete, consistent set of documents.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,7 @@ pub struct Documents {
     targets: BTreeMap<TargetId, Target>,
     policies: BTreeMap<PolicyId, ScalingPolicy>,
     guardrails: BTreeMap<GuardrailId, Guardrail>,
+    calendars: BTreeMap<CalendarId, Calendar>,
     access: Access,
     policy_of: BTreeMap<TargetId, PolicyId>,
     guardrails_of: BTreeMap<TargetId, Vec<GuardrailId>>,
@@ -30,6 +31,7 @@ impl Documents {
         targets: impl IntoIterator<Item = Target>,
         policies: impl IntoIterator<Item = ScalingPolicy>,
         guardrails: impl IntoIterator<Item = Guardrail>,
+        calendars: impl IntoIterator<Item = Calendar>,
         access: Access,
     ) -> Documents {
         let targets: BTreeMap<TargetId, Target> =
@@ -38,6 +40,8 @@ impl Documents {
             policies.into_iter().map(|it| (it.id.clone(), it)).collect();
         let guardrails: BTreeMap<GuardrailId, Guardrail> =
             guardrails.into_iter().map(|it| (it.id.clone(), it)).collect();
+        let calendars: BTreeMap<CalendarId, Calendar> =
+            calendars.into_iter().map(|it| (it.id.clone(), it)).collect();
         let mut policy_of = BTreeMap::new();
         let mut guardrails_of = BTreeMap::new();
         for target in targets.values() {
@@ -47,16 +51,32 @@ impl Documents {
             let selecting = guardrails.values().filter(|it| it.selector.selects(target));
             guardrails_of.insert(target.id.clone(), selecting.map(|it| it.id.clone()).collect());
         }
-        Documents { sha256, targets, policies, guardrails, access, policy_of, guardrails_of }
+        Documents {
+            sha256,
+            targets,
+            policies,
+            guardrails,
+            calendars,
+            access,
+            policy_of,
+            guardrails_of,
+        }
     }
 
     /// The same documents with only the targets of `region`: one daemon serves
     /// one region, and one effect touches one region.
     #[must_use]
     pub fn of_region(self, region: &Region) -> Documents {
-        let Documents { sha256, targets, policies, guardrails, access, .. } = self;
+        let Documents { sha256, targets, policies, guardrails, calendars, access, .. } = self;
         let targets = targets.into_values().filter(|it| it.region == *region);
-        Documents::new(sha256, targets, policies.into_values(), guardrails.into_values(), access)
+        Documents::new(
+            sha256,
+            targets,
+            policies.into_values(),
+            guardrails.into_values(),
+            calendars.into_values(),
+            access,
+        )
     }
 
     /// Every target, by name.
@@ -108,6 +128,16 @@ impl Documents {
         self.guardrails_of(id).all(|it| it.blast_radius.is_none())
     }
 
+    /// Every calendar, by name.
+    pub fn calendars(&self) -> impl ExactSizeIterator<Item = &Calendar> {
+        self.calendars.values()
+    }
+
+    /// One calendar.
+    pub fn calendar(&self, id: &CalendarId) -> Option<&Calendar> {
+        self.calendars.get(id)
+    }
+
     /// Who may do what.
     pub fn access(&self) -> &Access {
         &self.access
@@ -122,8 +152,8 @@ impl Documents {
             .fold(BlastRadius::BUILT_IN.window, std::cmp::Ord::max)
     }
 
-    /// How many documents there are in all.
+    /// How many documents there are, but for `Access`, which is one in force.
     pub fn n_documents(&self) -> usize {
-        self.targets.len() + self.policies.len() + self.guardrails.len()
+        self.targets.len() + self.policies.len() + self.guardrails.len() + self.calendars.len()
     }
 }

@@ -310,6 +310,10 @@ impl Audit {
             | Record::EffectFinished { .. }
             | Record::EffectReadBack { .. }
             | Record::ChangedOutside { .. }
+            | Record::LeadTimeMeasured { .. }
+            | Record::LeadTimeMissed { .. }
+            | Record::ForecastPromoted { .. }
+            | Record::ForecastDemoted { .. }
             | Record::RequestRefused { .. }
             | Record::Snapshot { .. } => Ok(()),
         }
@@ -373,6 +377,10 @@ impl Audit {
                 self.changed_at.insert(target.clone(), *at);
             }
             Record::DocumentsAdopted { .. }
+            | Record::LeadTimeMeasured { .. }
+            | Record::LeadTimeMissed { .. }
+            | Record::ForecastPromoted { .. }
+            | Record::ForecastDemoted { .. }
             | Record::RequestRefused { .. }
             | Record::Snapshot { .. } => (),
         }

@@ -56,6 +56,7 @@ fn finding(signal: &str, value: Option<f64>, demand: Option<f64>) -> SignalFindi
         demand,
         doubt: None,
         absence: None,
+        forecast: None,
     }
 }
 
@@ -246,7 +247,7 @@ fn an_explanation_that_says_the_same_again_is_kept_once_with_its_beginning() {
         assert_eq!(brief(&rig.wait(15).look("a", 40.0)), "kept at 4 (within_tolerance)");
     }
     let target = name("a");
-    let kept: Vec<_> = rig.agent.sight().target(&target).unwrap().explanations().collect();
+    let kept: Vec<_> = rig.agent.explanations().of(&target).unwrap().collect();
     assert_eq!(kept.len(), 1);
     assert_eq!((kept[0].since, kept[0].at), (at(15), at(150)));
 }

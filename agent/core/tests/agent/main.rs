@@ -9,6 +9,8 @@ mod audit;
 mod blast_radius;
 mod commit;
 mod explain;
+mod foresight;
+mod lead_time;
 mod matrix;
 mod outside;
 mod overrides;

@@ -47,7 +47,7 @@ fn region() -> Arc<Documents> {
     };
     let mut keep_off = guardrail("keep-off", named(&["safe"]));
     keep_off.protected = true;
-    Arc::new(Documents::new("one".to_owned(), targets, [], [keep_off], access))
+    Arc::new(Documents::new("one".to_owned(), targets, [], [keep_off], [], access))
 }
 
 /// The only place that asks: what the person is told, after checking that the

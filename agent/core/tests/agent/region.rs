@@ -9,10 +9,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use evenkeel_core::documents::{
-    Access, Autonomy, Behaviour, Documents, Guardrail, Identity, LeadTime, OutsideChange,
-    ProviderRef, Rule, ScalingPolicy, Selector, Signal, Step, Target,
+    Access, Autonomy, Behaviour, Documents, Foresight, Guardrail, Identity, LeadTime,
+    OutsideChange, ProviderRef, Rule, ScalingPolicy, Selector, Shortfall, Signal, Step, Target,
 };
 use evenkeel_core::ids::Labels;
+use evenkeel_core::outlook::{Lead, N_LEVELS, Outlook, Standing};
 use evenkeel_core::units::{Bounds, Capacity};
 use jiff::{SignedDuration, Timestamp};
 
@@ -99,8 +100,32 @@ pub(crate) fn policy(id: &str, selector: Selector) -> ScalingPolicy {
         tolerance_ratio: 0.05,
         scale_up: FREELY,
         scale_down: FREELY,
+        forecast: None,
         outside_change: OutsideChange::Hold(seconds(3_600)),
     }
+}
+
+/// An outlook in which the load is between `low` and `high` at every look-ahead.
+pub(crate) fn outlook(made_at: Timestamp, standing: Standing, low: f32, high: f32) -> Outlook {
+    let mut quantiles = [low; N_LEVELS];
+    for (nth, it) in (0u8..).zip(&mut quantiles) {
+        *it += (high - low) * f32::from(nth) / 10.0;
+    }
+    let lead = |minutes| Lead { ahead: SignedDuration::from_mins(minutes), quantiles };
+    Outlook {
+        made_at,
+        standing,
+        model: "seasonal".to_owned(),
+        recent_error_ratio: Some(0.03),
+        baseline_error_ratio: Some(0.08),
+        coverage_ratio: Some(0.951),
+        leads: vec![lead(0), lead(5), lead(15), lead(60)],
+    }
+}
+
+/// A policy's use of forecasts with the objective `shortfall`.
+pub(crate) fn foresight(shortfall: Shortfall) -> Foresight {
+    Foresight { shortfall, seasons: None, time_zone: "UTC".to_owned(), calendar: None }
 }
 
 /// A guardrail that forbids nothing yet.
@@ -122,7 +147,7 @@ pub(crate) fn documents(
     guardrails: impl IntoIterator<Item = Guardrail>,
 ) -> Arc<Documents> {
     let access = Access::default();
-    Arc::new(Documents::new(sha256.to_owned(), targets, policies, guardrails, access))
+    Arc::new(Documents::new(sha256.to_owned(), targets, policies, guardrails, [], access))
 }
 
 /// The account that the daemon runs under.

@@ -13,6 +13,7 @@ use evenkeel_core::documents::Documents;
 use evenkeel_core::effect::{Effect, EffectOutcome, SetCapacity};
 use evenkeel_core::explain::{Conclusion, Explanation};
 use evenkeel_core::ids::{EffectId, TargetId};
+use evenkeel_core::outlook::Outlook;
 use evenkeel_core::overrides::Scope;
 use evenkeel_core::quality::{CapacityReading, Reading, SignalReading, TargetObservation};
 use evenkeel_core::record::Record;
@@ -97,12 +98,26 @@ impl Rig {
             signal: name(signal),
             reading: Reading::Value { value, sampled_at: self.now, doubt: None },
             usual_low: None,
+            outlook: None,
         };
         TargetObservation {
             target,
             capacity: Ok(CapacityReading { current, ready: None, read_at: self.now }),
             signals: signals.iter().map(reading).collect(),
         }
+    }
+
+    /// Observes one target with `load` at `value` and an outlook; all units that
+    /// the provider has are ready.
+    pub(crate) fn look_with(
+        &mut self,
+        target: &str,
+        value: f64,
+        outlook: Outlook,
+    ) -> Arc<Explanation> {
+        let mut observation = self.observation(target, &[("load", value)]);
+        observation.signals[0].outlook = Some(Arc::new(outlook));
+        self.observe(observation)
     }
 
     pub(crate) fn observe(&mut self, observation: TargetObservation) -> Arc<Explanation> {

@@ -97,7 +97,7 @@ fn a_latency_above_its_objective_asks_for_more_but_at_most_twice() {
 }
 
 #[test]
-fn of_several_signals_the_largest_demand_wins() {
+fn the_largest_demand_wins_and_waiting_work_comes_on_top_of_load() {
     let three = || ScalingPolicy {
         signals: vec![
             load(),
@@ -107,10 +107,11 @@ fn of_several_signals_the_largest_demand_wins() {
         ..web()
     };
     let column = |load, queue, latency| [("load", load), ("queue", queue), ("latency", latency)];
-    check(three(), 4, &[&column(70.0, 60.0, 0.1)], &expect!["effect 4->7"]);
-    check(three(), 4, &[&column(30.0, 360.0, 0.1)], &expect!["effect 4->6"]);
+    check(three(), 4, &[&column(70.0, 60.0, 0.1)], &expect!["effect 4->8"]);
+    check(three(), 4, &[&column(70.0, 0.0, 0.1)], &expect!["effect 4->7"]);
+    check(three(), 4, &[&column(30.0, 360.0, 0.1)], &expect!["effect 4->9"]);
     check(three(), 4, &[&column(30.0, 60.0, 0.25)], &expect!["effect 4->5"]);
-    check(three(), 4, &[&column(20.0, 60.0, 0.1)], &expect!["effect 4->2"]);
+    check(three(), 4, &[&column(10.0, 60.0, 0.1)], &expect!["effect 4->2"]);
     // One that is missing does not keep the others from asking for more, only for less.
     check(three(), 4, &[&[("load", 70.0)]], &expect!["effect 4->7"]);
     check(three(), 4, &[&[("load", 20.0)]], &expect!["kept at 4 (held_on_quality)"]);

@@ -66,7 +66,7 @@ fn a_grant_with_an_empty_selector_allows_nothing() {
         Person { name: name("ana"), unix_user: Some("ana".to_owned()), token_sha256s: vec![] };
     let grant = Grant { role: Role::Operator, people: [ana].into(), selector: Selector::default() };
     let access = Access { people: vec![person], grants: vec![grant] };
-    let all = Documents::new("one".to_owned(), targets(), [], [], access);
+    let all = Documents::new("one".to_owned(), targets(), [], [], [], access);
     let identity = Identity::UnixUser { uid: 1, name: "ana".to_owned(), is_daemon_owner: false };
     let principal = all.access().principal(&identity).unwrap();
     for it in all.targets() {

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use evenkeel_core::agent::{BreakGlassReading, Input};
 use evenkeel_core::documents::{
     Behaviour, BlastRadius, Documents, FreezeWindow, Identity, OutsideChange, Rule, ScalingPolicy,
-    Step as StepLimit, Target,
+    Shortfall, Step as StepLimit, Target,
 };
 use evenkeel_core::effect::{EffectOutcome, SetCapacity};
 use evenkeel_core::ids::OverrideId;
+use evenkeel_core::outlook::{Abstention, Standing};
 use evenkeel_core::quality::{
     Absence, CapacityReading, Doubt, Reading, SignalReading, TargetObservation,
 };
@@ -25,8 +26,8 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
 use crate::region::{
-    bounds, documents, guardrail, labelled, labels, load, name, named, owner, policy, seconds,
-    signal, target,
+    bounds, documents, foresight, guardrail, labelled, labels, load, name, named, outlook, owner,
+    policy, seconds, signal, target,
 };
 use crate::rig::{Rig, pin, set_verb};
 
@@ -86,6 +87,18 @@ pub(crate) struct Glance {
     capacity: CapacityGlance,
     signals: Vec<(usize, SignalGlance)>,
     usual_low: Option<f64>,
+    expected: Option<Expected>,
+    /// Units that still boot; `None` when the provider does not say.
+    booting: Option<u32>,
+}
+
+/// What a forecaster says.
+#[derive(Clone, Debug)]
+struct Expected {
+    low: f32,
+    high: f32,
+    standing: Standing,
+    age_seconds: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -219,16 +232,50 @@ fn glance() -> impl Strategy<Value = Glance> {
             all.extend(queue.map(|it| (1, it)));
             all
         });
-    (0usize..5, capacity, load_and_more, prop::option::weighted(0.7, Just(0.0))).prop_map(
-        |(target, capacity, signals, usual_low)| Glance { target, capacity, signals, usual_low },
+    let usual_low = prop::option::weighted(0.7, Just(0.0));
+    let booting = prop::option::weighted(0.6, 0u32..3);
+    let seen = (0usize..5, capacity, load_and_more, usual_low);
+    (seen, prop::option::weighted(0.8, expected()), booting).prop_map(
+        |((target, capacity, signals, usual_low), expected, booting)| Glance {
+            target,
+            capacity,
+            signals,
+            usual_low,
+            expected,
+            booting,
+        },
     )
+}
+
+fn expected() -> impl Strategy<Value = Expected> {
+    let standing = prop_oneof![
+        8 => Just(Standing::Predicting),
+        1 => Just(Standing::Abstaining { why: Abstention::NotFitted }),
+        1 => Just(Standing::Abstaining {
+            why: Abstention::ErrorDrift { error_ratio: 0.5, expected_error_ratio: 0.1 }
+        }),
+    ];
+    let load = prop_oneof![
+        8 => (0.0f32..200.0, 0.0f32..60.0).prop_map(|(low, wide)| (low, low + wide)),
+        1 => (any::<f32>(), any::<f32>()),
+    ];
+    let age_seconds = prop_oneof![8 => 0i64..60, 1 => -3_600i64..3_600];
+    (load, standing, age_seconds).prop_map(|((low, high), standing, age_seconds)| Expected {
+        low,
+        high,
+        standing,
+        age_seconds,
+    })
 }
 
 impl Glance {
     fn observation(&self, rig: &Rig) -> TargetObservation {
         let target = name(TARGETS[self.target]);
         let there = rig.provider.get(&target).copied().unwrap_or(Capacity(3));
-        let reading = |current, read_at| Ok(CapacityReading { current, ready: None, read_at });
+        let reading = |current: Capacity, read_at| {
+            let ready = self.booting.map(|it| Capacity(current.0.saturating_sub(it)));
+            Ok(CapacityReading { current, ready, read_at })
+        };
         TargetObservation {
             capacity: match self.capacity {
                 CapacityGlance::Fresh => reading(there, rig.now),
@@ -251,7 +298,15 @@ impl Glance {
             }
             SignalGlance::Missing(absence) => Reading::Missing(absence.clone()),
         };
-        SignalReading { signal: name(SIGNALS[nth]), reading, usual_low: self.usual_low }
+        SignalReading {
+            signal: name(SIGNALS[nth]),
+            reading,
+            usual_low: self.usual_low,
+            outlook: self.expected.as_ref().map(|it| {
+                let made_at = sampled_at - seconds(it.age_seconds);
+                Arc::new(outlook(made_at, it.standing.clone(), it.low, it.high))
+            }),
+        }
     }
 }
 
@@ -269,7 +324,10 @@ pub(crate) fn document_sets() -> [Arc<Documents>; 3] {
         scale_down: slow(3, 30, 45),
         ..policy("web", named(&["a", "b"]))
     };
-    let eager = policy("eager", named(&["c"]));
+    let eager = ScalingPolicy {
+        forecast: Some(foresight(Shortfall::TimeRatio(0.01))),
+        ..policy("eager", named(&["c"]))
+    };
     let many = ScalingPolicy {
         signals: vec![
             load(),
@@ -277,6 +335,7 @@ pub(crate) fn document_sets() -> [Arc<Documents>; 3] {
             signal("latency", Rule::LatencyObjective { objective_seconds: 100.0 }),
         ],
         headroom_ratio: 0.2,
+        forecast: Some(foresight(Shortfall::UsdPerUnitHour(5.0))),
         outside_change: OutsideChange::Adopt,
         ..policy("many", named(&["e"]))
     };

@@ -20,6 +20,8 @@ pub enum Endpoint {
     Status,
     /// `GET /v1/explain/{target}`
     Explain,
+    /// `GET /v1/forecast/{target}`
+    Forecast,
     /// `GET /v1/overrides`
     Overrides,
     /// `POST /v1/overrides`
@@ -59,9 +61,10 @@ pub enum Needs {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Endpoint; 13] = [
+    pub const ALL: [Endpoint; 14] = [
         Endpoint::Status,
         Endpoint::Explain,
+        Endpoint::Forecast,
         Endpoint::Overrides,
         Endpoint::SetOverride,
         Endpoint::Expire,
@@ -85,6 +88,7 @@ impl Endpoint {
         match self {
             Endpoint::Status => "/v1/status",
             Endpoint::Explain => "/v1/explain/{target}",
+            Endpoint::Forecast => "/v1/forecast/{target}",
             Endpoint::Overrides | Endpoint::SetOverride => "/v1/overrides",
             Endpoint::Expire => "/v1/overrides/expire",
             Endpoint::History => "/v1/history",
@@ -103,6 +107,7 @@ impl Endpoint {
         match self {
             Endpoint::Status
             | Endpoint::Explain
+            | Endpoint::Forecast
             | Endpoint::Overrides
             | Endpoint::History
             | Endpoint::Verify
@@ -120,6 +125,7 @@ impl Endpoint {
         match self {
             Endpoint::Status => "status",
             Endpoint::Explain => "explain",
+            Endpoint::Forecast => "forecast",
             Endpoint::Overrides => "overrides",
             Endpoint::SetOverride => "override",
             Endpoint::Expire => "expire",
@@ -140,6 +146,7 @@ impl Endpoint {
             Endpoint::SetOverride | Endpoint::Expire | Endpoint::Reload => true,
             Endpoint::Status
             | Endpoint::Explain
+            | Endpoint::Forecast
             | Endpoint::Overrides
             | Endpoint::History
             | Endpoint::Verify

@@ -11,6 +11,7 @@ mod admission;
 mod answer;
 mod body;
 mod endpoint;
+mod forecast;
 mod identity;
 mod journal;
 mod limits;
@@ -35,10 +36,12 @@ use evenkeel_core::ids::Region;
 use evenkeel_store::VerifyingKey;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::forecasters::Forecasters;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 
 pub use endpoint::{Endpoint, Needs};
+pub use forecast::{ForecastAnswer, ForecastStep, SignalForecast};
 pub use journal::VerifyAnswer;
 pub use listen::{Bound, bind};
 pub use openapi::document as openapi_document;
@@ -64,6 +67,8 @@ pub struct ApiState {
     pub documents_faults: watch::Receiver<Vec<String>>,
     /// Where to ask for the documents to be read again.
     pub reload: mpsc::Sender<ReloadWanted>,
+    /// What is expected of the targets' loads.
+    pub forecasters: Forecasters,
     /// Counted here and shown at `/metrics`.
     pub metrics: Arc<Metrics>,
     /// What `/readyz` says.

@@ -12,7 +12,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{Endpoint, Needs, journal, overrides, service, status};
+use super::{Endpoint, Needs, forecast, journal, overrides, service, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +27,7 @@ use super::{Endpoint, Needs, journal, overrides, service, status};
     paths(
         status::status,
         status::explain,
+        forecast::forecast,
         overrides::overrides,
         overrides::set_override,
         overrides::expire,

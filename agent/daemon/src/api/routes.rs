@@ -14,7 +14,7 @@ use axum::routing::{MethodRouter, get, post};
 use super::admission::{Shared, admit};
 use super::answer::Failed;
 use super::endpoint::Endpoint;
-use super::{ApiState, journal, overrides, service, status};
+use super::{ApiState, forecast, journal, overrides, service, status};
 
 /// Everything that is served.
 pub(crate) fn router(state: ApiState) -> Router {
@@ -41,6 +41,7 @@ fn answering(endpoint: Endpoint) -> MethodRouter<Arc<Shared>> {
     match endpoint {
         Endpoint::Status => get(status::status),
         Endpoint::Explain => get(status::explain),
+        Endpoint::Forecast => get(forecast::forecast),
         Endpoint::Overrides => get(overrides::overrides),
         Endpoint::SetOverride => post(overrides::set_override),
         Endpoint::Expire => post(overrides::expire),

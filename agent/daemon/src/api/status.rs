@@ -100,7 +100,7 @@ async fn target_statuses(
     asked.await.map_err(Failed::unread)
 }
 
-fn no_target(id: &TargetId) -> Failed {
+pub(super) fn no_target(id: &TargetId) -> Failed {
     let error = format!("there is no target `{id}`");
     Failed::new(StatusCode::NOT_FOUND, error, "`evenkeel status` lists the targets")
 }
@@ -142,7 +142,7 @@ pub(crate) async fn explain(
     let wanted = target.clone();
     let asked = shared.state.mailbox.ask(move |agent, _| {
         let is_known = agent.documents().target(&wanted).is_some();
-        let kept = agent.sight().target(&wanted).map(|it| it.explanations());
+        let kept = agent.explanations().of(&wanted);
         let kept: Vec<Arc<Explanation>> =
             kept.into_iter().flatten().rev().map(Arc::clone).collect();
         (is_known, kept)

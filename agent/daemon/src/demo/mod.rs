@@ -142,6 +142,7 @@ async fn run_on(
         break_glass_file: path(BREAK_GLASS_FILE),
         evaluation_period,
         retention: None,
+        refit_threads: 1,
         api: ApiSettings { socket: path(SOCKET), socket_group: None, tls: None },
         providers: ProviderSettings {
             simulated: Some(Arc::clone(&region)),

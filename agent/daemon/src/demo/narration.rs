@@ -38,6 +38,7 @@ impl Narration {
         let evenkeel = beside_this_program();
         say(&format!(
             "Evenkeel demo: five services, two weeks of history, a clock 60 times as fast.\n\
+             The loads of three are forecast, so that capacity is there before them.\n\
              An exporter starts to lie after 35 s, a flash crowd comes after 70 s.\n\
              \n\
              In another terminal:\n  \

@@ -85,5 +85,5 @@ fn read(
         Some(value) => judge_sample(now, value, region.now(), signal.max_age, false),
         None => Reading::Missing(Absence::NoSeries),
     };
-    SignalReading { signal: signal.name.clone(), reading, usual_low: None }
+    SignalReading { signal: signal.name.clone(), reading, usual_low: None, outlook: None }
 }

@@ -106,7 +106,7 @@ impl PrometheusSource {
                 let reading =
                     verdicts.remove(target).unwrap_or(Reading::Missing(Absence::NoSeries));
                 let signal = signal.name.clone();
-                readings.push(SignalReading { signal, reading, usual_low: None });
+                readings.push(SignalReading { signal, reading, usual_low: None, outlook: None });
             }
             observed.queries.push(report);
         }

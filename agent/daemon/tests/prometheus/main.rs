@@ -64,9 +64,10 @@ fn documents(targets: impl IntoIterator<Item = Target>, signals: &[(&str, &str)]
         tolerance_ratio: 0.0,
         scale_up: behaviour,
         scale_down: behaviour,
+        forecast: None,
         outside_change: OutsideChange::Adopt,
     };
-    Documents::new(String::new(), targets, [policy], [], Access::default())
+    Documents::new(String::new(), targets, [policy], [], [], Access::default())
 }
 
 fn policy(documents: &Documents) -> &ScalingPolicy {

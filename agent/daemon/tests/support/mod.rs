@@ -34,7 +34,37 @@ pub(crate) struct Rig {
     /// The group in AWS.
     pub(crate) group: String,
     moto: &'static Moto,
+    stage: Stage,
     folder: tempfile::TempDir,
+}
+
+/// What differs between tests.
+pub(crate) struct Stage {
+    /// Samples from before the start, as OpenMetrics.
+    pub(crate) history: String,
+    /// How much of them the daemon reads.
+    pub(crate) history_span: &'static str,
+    /// Further fields of the target, one per line, indented by two.
+    pub(crate) target: &'static str,
+    /// Further fields of the policy, likewise.
+    pub(crate) policy: &'static str,
+    /// Load that one unit carries.
+    pub(crate) value_per_unit: f64,
+    /// Most units.
+    pub(crate) units_max: u32,
+}
+
+impl Default for Stage {
+    fn default() -> Stage {
+        Stage {
+            history: String::new(),
+            history_span: "1d",
+            target: "",
+            policy: "",
+            value_per_unit: 10.0,
+            units_max: 12,
+        }
+    }
 }
 
 /// What one run of the command line came to.
@@ -51,9 +81,17 @@ pub(crate) struct Said {
 impl Rig {
     /// Starts everything, with the group at `desired` and the daemon at work.
     pub(crate) fn start(group: &str, desired: u32, load: f64) -> Rig {
+        Rig::start_on(Stage::default(), group, desired, load)
+    }
+
+    /// As [`Rig::start`], on another stage.
+    pub(crate) fn start_on(stage: Stage, group: &str, desired: u32, load: f64) -> Rig {
         let exporter = Exporter::start();
         exporter.set("load", &[("service", group)], load);
-        let prometheus = prometheus::Options::new().scrape(&exporter).start();
+        let prometheus = prometheus::Options::new()
+            .backfill_openmetrics(&stage.history)
+            .scrape(&exporter)
+            .start();
         let moto = Moto::shared();
         moto.create_auto_scaling_group(group, 1, 20, desired);
         let proxy = Proxy::start(moto.url());
@@ -65,6 +103,7 @@ impl Rig {
             prometheus,
             group: group.to_owned(),
             moto,
+            stage,
             folder,
         };
         rig.write_documents("");
@@ -79,6 +118,7 @@ impl Rig {
     /// Writes the documents; `more` is appended as it stands.
     pub(crate) fn write_documents(&self, more: &str) {
         let group = &self.group;
+        let Stage { target, policy, value_per_unit, units_max, .. } = &self.stage;
         let text = format!(
             "apiVersion: evenkeel/v1
 kind: Target
@@ -86,8 +126,8 @@ metadata: {{ name: {group}, labels: {{ tier: web }} }}
 spec:
   region: eu-central-1
   provider: {{ aws_auto_scaling_group: {{ group: {group} }} }}
-  capacity: {{ min: 1, max: 12 }}
----
+  capacity: {{ min: 1, max: {units_max} }}
+{target}---
 apiVersion: evenkeel/v1
 kind: ScalingPolicy
 metadata: {{ name: web }}
@@ -96,11 +136,11 @@ spec:
   autonomy: auto
   target_label: service
   signals:
-    - {{ name: load, query: 'sum by (service) (load)', max_age: 30s, value_per_unit: 10 }}
+    - {{ name: load, query: 'sum by (service) (load)', max_age: 30s, value_per_unit: {value_per_unit} }}
   headroom_ratio: 0
   scale_up: {{ step: {{ units: 20, ratio: 1.0 }} }}
   scale_down: {{ stabilization: 3s, cooldown: 1s, step: {{ units: 20, ratio: 1.0 }} }}
----
+{policy}---
 apiVersion: evenkeel/v1
 kind: Guardrail
 metadata: {{ name: everywhere }}
@@ -124,7 +164,7 @@ store: {store}
 break_glass_file: {glass}
 evaluation_period: 1s
 api: {{ socket: {socket} }}
-prometheus: {{ url: '{prometheus}', query_timeout: 3s, history: 1d }}
+prometheus: {{ url: '{prometheus}', query_timeout: 3s, history: {history} }}
 aws: {{ region: {region}, endpoint_url: '{aws}' }}
 log: {{ format: text }}
 ",
@@ -133,6 +173,7 @@ log: {{ format: text }}
             glass = self.path("freeze").display(),
             socket = self.socket().display(),
             prometheus = self.prometheus.url(),
+            history = self.stage.history_span,
             region = moto::REGION,
             aws = self.proxy.url(),
         );

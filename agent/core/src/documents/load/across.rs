@@ -3,12 +3,13 @@
 //! **In:** all documents that could be read.
 //! **Out:** faults: names taken twice, policies that overlap, selectors that
 //! select nothing, targets that nothing looks after.
-//! **Not here:** people ([`super::people`]).
+//! **Not here:** people ([`super::people`]), what forecasts need
+//! ([`super::forecasts`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::people::{nearest_unless_full, shown};
-use super::{Drafts, Placed, SourceText};
+use super::{Drafts, Placed, SourceText, forecasts};
 use crate::documents::fault::Faults;
 use crate::documents::positions::Position;
 use crate::documents::{Selector, Target};
@@ -23,7 +24,9 @@ pub(super) fn check(
     unique(&drafts.targets, "target", |it| it.id.as_str(), sources, faults);
     unique(&drafts.policies, "policy", |it| it.id.as_str(), sources, faults);
     unique(&drafts.guardrails, "guardrail", |it| it.id.as_str(), sources, faults);
+    unique(&drafts.calendars, "calendar", |it| it.id.as_str(), sources, faults);
     let overlapping = overlaps(drafts, sources, faults);
+    forecasts::check(drafts, sources, all_read, faults);
     // With a document missing, "selects nothing" may be a consequence, not a fault.
     if all_read {
         selectors(drafts, faults);

@@ -22,11 +22,12 @@ pub(in crate::documents) enum Kind {
     ScalingPolicy,
     Guardrail,
     Access,
+    Calendar,
 }
 
 impl Kind {
-    pub(in crate::documents) const ALL: [Kind; 4] =
-        [Kind::Target, Kind::ScalingPolicy, Kind::Guardrail, Kind::Access];
+    pub(in crate::documents) const ALL: [Kind; 5] =
+        [Kind::Target, Kind::ScalingPolicy, Kind::Guardrail, Kind::Access, Kind::Calendar];
 
     /// As it is written after `kind:`.
     pub(in crate::documents) fn name(self) -> &'static str {
@@ -35,6 +36,7 @@ impl Kind {
             Kind::ScalingPolicy => "ScalingPolicy",
             Kind::Guardrail => "Guardrail",
             Kind::Access => "Access",
+            Kind::Calendar => "Calendar",
         }
     }
 
@@ -45,6 +47,7 @@ impl Kind {
             Kind::ScalingPolicy => "policy",
             Kind::Guardrail => "guardrail",
             Kind::Access => "access",
+            Kind::Calendar => "calendar",
         }
     }
 

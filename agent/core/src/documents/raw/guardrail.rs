@@ -13,7 +13,7 @@ use crate::documents::positions::At;
 use crate::documents::raw::scalar::{Duration, RemovedRatio, ShortText};
 use crate::documents::raw::selector::RawSelector;
 use crate::documents::raw::{List, fields};
-use crate::documents::{BlastRadius, FreezeWindow, Guardrail};
+use crate::documents::{BlastRadius, FreezeWindow, Guardrail, ScheduleError};
 use crate::ids::GuardrailId;
 
 /// Most freeze windows of one guardrail. Why 64: each is evaluated for each of
@@ -88,15 +88,11 @@ impl RawGuardrail {
             }
             if let Err(error) = FreezeWindow::new(name_text, cron_text, "UTC", duration.value.0) {
                 let hint = "write for example `0 18 * * FRI` for Fridays at 18:00";
-                // The parser draws the expression and a caret; the reason is on the last line.
-                let message = error.to_string();
-                let reason = message.lines().next_back().unwrap_or_default();
-                let reason = reason.trim_start_matches([' ', '^']).trim_end();
-                faults.error(cron.at, format!("`cron`: {reason}"), hint);
+                faults.error(cron.at, format!("`cron`: {}", cron_reason(&error)), hint);
                 is_good = false;
             }
             match FreezeWindow::new(name_text, cron_text, zone, duration.value.0) {
-                Ok(window) if window.begins_ever() => windows.push(window),
+                Ok(window) if window.schedule.comes_ever() => windows.push(window),
                 Ok(_) => {
                     let message = format!("`cron`: {} never comes", quoted(cron_text));
                     faults.error(cron.at, message, "check the day of the month and the month");
@@ -120,4 +116,11 @@ impl RawGuardrail {
             }),
         })
     }
+}
+
+/// Why a cron expression was not understood. The parser draws the expression and
+/// a caret; the reason is on the last line.
+pub(super) fn cron_reason(error: &ScheduleError) -> &str {
+    let reason = error.message.lines().next_back().unwrap_or_default();
+    reason.trim_start_matches([' ', '^']).trim_end()
 }

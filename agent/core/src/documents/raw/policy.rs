@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use crate::documents::fault::Faults;
 use crate::documents::positions::{At, Node, Value};
 use crate::documents::promql;
+use crate::documents::raw::forecast::{self, RawForecast};
 use crate::documents::raw::scalar::{
     Duration, Headroom, Latency, Name, PrometheusLabel, Rate, StepRatio, Tolerance, Units, text,
 };
@@ -36,9 +37,12 @@ fields! {
         /// The label of the queries' results that names the target: it equals the
         /// target's own label of that name or, without one, the target's name.
         required target_label: PrometheusLabel,
-        /// What is measured; the largest demand wins.
+        /// What is measured. The largest demand wins, and work that waits
+        /// (`queue_depth`) comes on top of load (`value_per_unit`).
         required signals: List<RawSignal, 1, SIGNALS_MAX>,
-        /// Fraction added to measured load before it is converted to capacity.
+        /// Fraction added to measured load before it is converted to capacity. With
+        /// `forecast`, only while the forecast abstains: otherwise `shortfall` says
+        /// how much room there is.
         defaulted(json!(0.1)) headroom_ratio: Headroom,
         /// Relative distance from the current capacity inside which nothing changes.
         defaulted(json!(0.1)) tolerance_ratio: Tolerance,
@@ -46,6 +50,12 @@ fields! {
         defaulted(json!({})) scale_up: RawScaleUp,
         /// How capacity may shrink.
         defaulted(json!({})) scale_down: RawScaleDown,
+        /// Capacity before the load comes: every signal with `value_per_unit` is
+        /// forecast over the target's lead time, and capacity covers as much of the
+        /// forecast as `shortfall` asks for. A forecast that is no better than a
+        /// trivial one, or whose live errors grow, abstains: then, and when this is
+        /// left out, the measured load with `headroom_ratio` decides.
+        optional forecast: RawForecast,
         /// What to do when somebody else changed the capacity: `adopt` it, or
         /// `hold` it for some time, at most 72 hours.
         defaulted(json!({"hold": "4h"})) outside_change: RawOutsideChange,
@@ -64,7 +74,7 @@ fields! {
         defaulted(json!("1m")) max_age: Duration<1, 3_600>,
         /// The value is load of the whole target; one unit carries this much of it.
         optional value_per_unit: Rate,
-        /// The value is work waiting.
+        /// The value is work waiting; the units for it come on top of those for load.
         optional queue_depth: RawQueueDepth,
         /// The value is a latency in seconds.
         optional latency_objective: RawLatencyObjective,
@@ -124,7 +134,8 @@ fields! {
     /// How capacity may shrink. Slower than it grows: too much capacity costs
     /// money, too little costs users.
     struct RawScaleDown {
-        /// Look-back over past wishes of which the largest is used.
+        /// Look-back over past wishes of which the largest is used; while a forecast
+        /// drives capacity, at most its last minute.
         defaulted(json!("5m")) stabilization: Stabilization,
         /// Time after any change in which no removal starts.
         defaulted(json!("5m")) cooldown: Cooldown,
@@ -223,6 +234,7 @@ impl RawPolicy {
             tolerance_ratio,
             scale_up,
             scale_down,
+            forecast,
             outside_change,
         } = self;
         let target_label = target_label.value.0;
@@ -243,6 +255,10 @@ impl RawPolicy {
             cooldown: cooldown.value.0,
             step,
         });
+        let forecast = match forecast {
+            Some(raw) => Some(forecast::checked(raw, signals.as_deref(), faults)?),
+            None => None,
+        };
         Some(ScalingPolicy {
             id,
             selector: selector.value.checked(),
@@ -253,6 +269,7 @@ impl RawPolicy {
             tolerance_ratio: tolerance_ratio.value.0,
             scale_up: scale_up?,
             scale_down: scale_down?,
+            forecast,
             outside_change: outside_change.value.0,
         })
     }

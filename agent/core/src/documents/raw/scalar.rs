@@ -239,6 +239,25 @@ number! {
     {"exclusiveMinimum": 0, "maximum": 1}
 }
 
+number! {
+    /// Share of the time in which demand may be above ready capacity. Why below
+    /// a half: capacity for less than the usual load is no plan.
+    ShortfallRatio: "a number above 0 and below 0.5", |it| 0.0 < it && it < 0.5,
+    {"exclusiveMinimum": 0, "exclusiveMaximum": 0.5}
+}
+number! {
+    /// US dollars per hour that one missing unit costs. Why at most a million:
+    /// ten times what any unit may cost; more is `time_ratio_max` in disguise.
+    ShortfallCost: "a number above 0 and at most 1000000", |it| 0.0 < it && it <= 1e6,
+    {"exclusiveMinimum": 0, "maximum": 1_000_000}
+}
+number! {
+    /// Load during an event / load without. Why at most 100: what multiplies
+    /// load by more is no event but another service.
+    Uplift: "a number above 0 and at most 100", |it| 0.0 < it && it <= 100.0,
+    {"exclusiveMinimum": 0, "maximum": 100}
+}
+
 /// One or more numbers with units, the largest unit first.
 const DURATION_PATTERN: &str = "([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+(m|min))?([0-9]+s)?";
 

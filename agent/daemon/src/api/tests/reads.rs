@@ -216,3 +216,18 @@ fn requests_are_counted_by_verb_and_answer() {
     "#]]
     .assert_eq(&(counted.join("\n") + "\n"));
 }
+
+#[test]
+fn what_is_not_forecast_is_said() {
+    let stage = Stage::new();
+    let check = |path: &str, status: u16, said: &str| {
+        let answer = stage.get(Who::Owner, path);
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        assert!(answer.text().contains(said), "{path}: {}", answer.text());
+    };
+    check("/v1/forecast/cart", 404, "nothing of target `cart` is forecast");
+    check("/v1/forecast/nowhere", 404, "there is no target `nowhere`");
+    check("/v1/forecast/cart?horizon=49h", 400, "at most 48h");
+    check("/v1/forecast/cart?horizon=0s", 400, "above 0s");
+    check("/v1/forecast/cart?horizon=6", 400, "has no unit");
+}

@@ -33,6 +33,7 @@ use tokio::sync::{mpsc, watch};
 use crate::api::identity::Accounts;
 use crate::api::listen::bind_with;
 use crate::api::{ApiSettings, ApiState, Readiness, ReloadWanted, TlsSettings};
+use crate::forecasters::{Feedback, Forecasters};
 use crate::journal::Journal;
 use crate::mailbox::{Mailbox, Message, Reply};
 use crate::metrics::Metrics;
@@ -92,7 +93,7 @@ pub(super) fn documents() -> Documents {
     });
     let access = Access { people: people.to_vec(), grants: grants.collect() };
     let targets = [target("cart", "shop", 1, 10), target("search", "find", 2, 20)];
-    Documents::new("abc123".to_owned(), targets, [], [], access)
+    Documents::new("abc123".to_owned(), targets, [], [], [], access)
 }
 
 /// When the agent of a stage begins; its clock stands still.
@@ -116,6 +117,7 @@ pub(super) fn ends(journal: PathBuf) -> Ends {
     let (faults, faults_end) = watch::channel(Vec::new());
     let (readiness, readiness_end) = watch::channel(Readiness::default());
     let (reload, reloads) = mpsc::channel(1);
+    let metrics = Arc::new(Metrics::new("1.2.3"));
     let state = ApiState {
         mailbox,
         region: Region::new("eu-1").unwrap(),
@@ -125,7 +127,8 @@ pub(super) fn ends(journal: PathBuf) -> Ends {
         documents: documents_end,
         documents_faults: faults_end,
         reload,
-        metrics: Arc::new(Metrics::new("1.2.3")),
+        forecasters: Forecasters::new(Feedback::default(), Arc::clone(&metrics)),
+        metrics,
         readiness: readiness_end,
     };
     Ends { state, messages, reloads, documents, faults, readiness }
