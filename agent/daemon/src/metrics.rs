@@ -428,7 +428,6 @@ mod tests {
             # TYPE evenkeel_forecasts gauge
             # TYPE evenkeel_forecast_refits counter
             # TYPE evenkeel_forecast_refit_seconds histogram
-            # TYPE evenkeel_forecast_members_dropped counter
             # TYPE evenkeel_forecast_refits_waiting gauge
             # TYPE evenkeel_forecasters_lost counter
             # TYPE evenkeel_forecast_bytes gauge
