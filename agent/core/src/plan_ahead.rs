@@ -94,10 +94,10 @@ const STEPS: usize = LEAD_STEPS * LEADS_PLANNED;
 /// What one change of a target with one unit is worth, in units that are there for
 /// one lead time; of a larger one, times its size to the power of the second.
 ///
-/// Why 1.0 and 0.95: about as many changes as HPA makes at the target that falls
+/// Why 0.95 and 0.95: about as many changes as HPA makes at the target that falls
 /// short as often, on traces with means of 5 to 26 units (the capacity bench,
 /// 2026-11-21). Free changes would cost 2 to 4% less and be three to six times as many.
-const CHANGE_LEAD_TIMES: f64 = 1.0;
+const CHANGE_LEAD_TIMES: f64 = 0.95;
 const CHANGE_SIZE_POWER: f64 = 0.95;
 
 /// How much of the uncertainty beyond the lead time is planned for. Why not all:
