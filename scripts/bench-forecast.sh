@@ -41,7 +41,11 @@ bench() { cargo bench "${flags[@]}" --quiet -p "$1" --bench "$2"; }
     echo
     bench evenkeel-forecast m4
     echo
+    echo '## The live forecaster, decisions once a minute and no guard: accuracy, coverage, times'
+    echo
+    echo '```text'
     bench evenkeel-forecast live
+    echo '```'
     echo
     echo '### The same length with statsforecast, in this run'
     echo

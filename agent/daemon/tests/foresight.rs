@@ -4,9 +4,9 @@
 //!
 //! Needs `prometheus` and moto's server; `make test-parts` installs both. The trace
 //! is read from `../shared/data/traces` beside the repository or from the folder
-//! that `EVENKEEL_DATA` names; without it, a made-up one takes its place.
+//! that `EVENKEEL_DATA` names; without it the test says that it is left out.
 
-#![expect(clippy::print_stderr, reason = "says what stands in for missing data")]
+#![expect(clippy::print_stderr, reason = "says what is left out without data")]
 
 // This test needs only some of it.
 #[expect(dead_code, reason = "the other tests use the rest")]
@@ -33,7 +33,10 @@ const FORESEEN: Duration = Duration::from_secs(60);
 
 #[test]
 fn capacity_arrives_before_a_recurring_peak() {
-    let trace = real_trace("crane_9_1m.csv").unwrap_or_else(made_up_trace);
+    let Some(trace) = real_trace("crane_9_1m.csv") else {
+        eprintln!("left out: no trace; set EVENKEEL_DATA to the folder that has traces/");
+        return;
+    };
     let rise = steepest_recurring_rise(&trace);
     let (present, later) = (trace[rise], trace[rise + LEAD]);
     assert!(1.2 * present < later, "the trace has no rise worth the name: {present} -> {later}");
@@ -161,20 +164,6 @@ fn real_trace(name: &str) -> Option<Vec<f64>> {
     let text = std::fs::read_to_string(data.join("traces").join(name)).ok()?;
     let values = text.lines().skip(1).map(|it| it.split(',').nth(1)?.trim().parse().ok());
     values.collect()
-}
-
-/// Sixteen days with a morning rise and some noise.
-fn made_up_trace() -> Vec<f64> {
-    eprintln!("no trace: set EVENKEEL_DATA; left out the real one, a made-up day repeats instead");
-    let mut noise = 1_u32;
-    (0..16 * SAMPLES_PER_DAY)
-        .map(|minute| {
-            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let day = f64::from(u32::try_from(minute % SAMPLES_PER_DAY).expect("small")) / 1_440.0;
-            let daylight = (-(day * std::f64::consts::TAU).cos()).max(-0.6);
-            (200.0 + 150.0 * daylight) * (0.98 + 0.04 * f64::from(noise >> 16) / 65_536.0)
-        })
-        .collect()
 }
 
 fn now_second() -> i64 {
