@@ -90,10 +90,11 @@ impl Sight {
     /// Keeps only targets that the documents still have.
     pub(crate) fn retain(&mut self, documents: &Documents) {
         self.targets.retain(|id, _| documents.target(id).is_some());
-        for it in self.targets.values_mut() {
+        for (id, it) in &mut self.targets {
             // Another policy may mean another unit: start the look back anew.
             it.look_back.clear();
-            it.shortfalls.clear();
+            // A share of time has no unit: what was learned outlives a reload.
+            it.shortfalls.retain(|signal, _| has_forecast(documents, id, signal));
             it.loads.clear();
         }
     }
@@ -105,10 +106,7 @@ impl Sight {
         recalled: &[(TargetId, SignalName, Ledger)],
     ) {
         for (target, signal, ledger) in recalled {
-            let has_forecast = documents.policy_of(target).is_some_and(|it| {
-                it.forecast.is_some() && it.signals.iter().any(|it| it.name == *signal)
-            });
-            if has_forecast {
+            if has_forecast(documents, target, signal) {
                 let it = self.targets.entry(target.clone()).or_default();
                 it.shortfalls.entry(signal.clone()).or_insert_with(|| ledger.clone());
             }
@@ -275,6 +273,13 @@ impl TargetSight {
     pub fn recommendation(&self) -> Option<&Recommendation> {
         self.recommendation.as_ref()
     }
+}
+
+/// Whether the documents forecast this signal of this target.
+fn has_forecast(documents: &Documents, target: &TargetId, signal: &SignalName) -> bool {
+    documents
+        .policy_of(target)
+        .is_some_and(|it| it.forecast.is_some() && it.signals.iter().any(|it| it.name == *signal))
 }
 
 /// The value of a reading with its time and what its source doubts, or why there

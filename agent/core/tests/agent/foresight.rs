@@ -6,6 +6,8 @@
 //! **Not here:** how much of an outlook is to be covered
 //! (`tests/plan_ahead.rs`), making outlooks (`evenkeel-forecast`).
 
+use std::sync::Arc;
+
 use evenkeel_core::documents::{BlastRadius, ScalingPolicy, Selector, Shortfall, Target};
 use evenkeel_core::effect::EffectOutcome;
 use evenkeel_core::outlook::{Abstention, Standing};
@@ -241,6 +243,9 @@ fn shortfalls_are_kept_by_the_shell_and_taken_up_again() {
     let before = kept(&rig);
     assert_eq!(before.len(), 1, "one target, one signal with a forecast");
     assert!(0.0 < before[0].2.short_ratio(), "{before:?}");
+    let documents = Arc::clone(rig.agent.documents());
+    rig.load(&documents);
+    assert_eq!(kept(&rig), before, "a reload forgets nothing");
     rig.restart();
     assert_eq!(kept(&rig), Vec::new());
     rig.handle(evenkeel_core::agent::Input::ShortfallsRecalled(before.clone()));
