@@ -7,6 +7,12 @@ CASES ?= 20000
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
+# Seeds of `make sim-museum` and `make sim-swarm`.
+SEEDS ?= 200
+
+# Many scenarios with many seeds.
+SWEEP = cargo run $(CARGO_FLAGS) --quiet --release -p evenkeel-sim --bin sweep --
+
 # The pure crates: no servers, no cloud SDK, a short build.
 PURE := -p evenkeel-core -p evenkeel-forecast -p evenkeel-sim
 
@@ -20,7 +26,7 @@ SHELL := bash
 
 .PHONY: help
 help: ## Lists these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: need-cargo ## Builds and runs the agent on a made-up region; needs nothing but Rust
@@ -90,12 +96,41 @@ golden: need-cargo test-parts ## Rewrites the expected output in tests; read the
 	UPDATE_EXPECT=1 cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: soak
-soak: need-cargo ## Property tests with CASES cases each (default 20000)
+soak: need-cargo ## Property tests with CASES cases each, the simulator with 10000 seeds; takes hours
+	$(SWEEP) museum --seeds 10000
+	$(SWEEP) swarm --seeds 10000
 	PROPTEST_CASES=$(CASES) cargo test $(CARGO_FLAGS) $(PURE) -p evenkeel-store
 
+.PHONY: sim-museum
+sim-museum: need-cargo ## The incident museum with SEEDS seeds (default 200): safety, recovery, harm
+	$(SWEEP) museum --seeds $(SEEDS)
+
+.PHONY: sim-swarm
+sim-swarm: need-cargo ## Faults and people that seeds draw, with 50 seeds
+	$(SWEEP) swarm --seeds 50
+
+.PHONY: sim-gate
+sim-gate: need-cargo ## Fails when a change made cost, time below the objective or changes worse
+	$(SWEEP) gate
+
+.PHONY: sim-golden
+sim-golden: need-cargo ## Writes the golden scorecards of `make sim-gate` anew; say why in the commit
+	$(SWEEP) golden
+
+.PHONY: bench-sim
+bench-sim: need-cargo ## Speed of the simulator, of requests one by one, and of a replay
+	$(SWEEP) speed --days 10
+	cargo run $(CARGO_FLAGS) --quiet --release -p evenkeel-sim --example event_rate
+	cargo bench $(CARGO_FLAGS) --quiet -p evenkeel-sim --bench replay
+
 .PHONY: planted-bugs
-planted-bugs: need-cargo ## Plants bugs into a copy of the core; its tests must catch each
+planted-bugs: need-cargo ## Plants bugs into a copy of the core; its tests must catch each, and the simulator its own
 	@scripts/planted-bugs.sh
+	@scripts/planted-bugs-sim.sh
+
+.PHONY: planted-bugs-sim
+planted-bugs-sim: need-cargo ## Only the bugs that the simulator must catch, with the seeds that do
+	@scripts/planted-bugs-sim.sh
 
 .PHONY: bench
 bench: need-cargo ## Speed and memory, with the machine they were measured on

@@ -15,18 +15,24 @@ mod curve;
 mod hpa;
 mod score;
 mod setup;
+mod tracking;
 mod world;
 
+use std::collections::VecDeque;
+
 use crate::scorecard::{Scorecard, Violation};
+use crate::timeline::{Event, EventKind, Moment, Recorder, ServiceTimeline, Timeline};
 use crate::workload::{Sample, Workload};
 
 pub use agent::{Evenkeel, documents_for};
 pub use baseline::{Peak, Twin};
-pub use controllers::{ControllerKind, ControllerKindError, simulate};
+pub(crate) use controllers::percentage;
+pub use controllers::{ControllerKind, ControllerKindError, simulate, simulate_while};
 pub use curve::{Curve, CurvePoint, hpa_curve};
 pub use hpa::Hpa;
 pub use score::Trace;
 pub use setup::{Setup, SetupError};
+pub use tracking::Tracking;
 
 use score::Tally;
 use world::World;
@@ -57,6 +63,11 @@ pub trait Controller {
     /// what it says at once and in full. What it writes to `trace` is part of the run's hash,
     /// beside every change of demand, desired and ready units.
     fn evaluate(&mut self, look: &Look, trace: &mut Trace) -> u32;
+
+    /// What it expects of the load so many seconds from now: 10 %, 50 %, 90 %. For the page.
+    fn expected(&self) -> Option<(i64, [f64; 3])> {
+        None
+    }
 }
 
 /// One line of `--plan-out`: what is true from `at` on.
@@ -80,6 +91,8 @@ pub struct Run {
     /// A row at every change of any column, over the scored part only; the last row is the
     /// end and repeats the one before. Empty unless [`Setup::keeps_plan`].
     pub plan: Vec<PlanRow>,
+    /// What it looked like over the scored part; `None` unless [`Setup::keeps_timeline`].
+    pub timeline: Option<Timeline>,
 }
 
 /// Units that `value` needs when one carries `unit`: `max(1, ceil(value / unit))`.
@@ -105,9 +118,34 @@ pub fn run(
     setup: &Setup,
     controller: &mut dyn Controller,
 ) -> Result<Run, SetupError> {
-    let unit = setup.check(workload)?;
-    Ok(Engine::new(workload, setup, unit).run(controller))
+    run_while(workload, setup, controller, &|_, _| true)
 }
+
+/// The same for as long as `keep_going` says so.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_while(
+    workload: &Workload,
+    setup: &Setup,
+    controller: &mut dyn Controller,
+    keep_going: KeepGoing<'_>,
+) -> Result<Run, SetupError> {
+    let unit = setup.check(workload)?;
+    Ok(Engine::new(workload, setup, unit).run(controller, keep_going))
+}
+
+/// Asked once in a while with the seconds that have passed and all there are; `false` ends the
+/// run, which is then partial.
+pub type KeepGoing<'a> = &'a dyn Fn(i64, i64) -> bool;
+
+/// Seconds from one [`KeepGoing`] to the next. Why 6 h: some ten thousand evaluations a second
+/// are simulated, so that is a few milliseconds.
+const ASKED_SECONDS: i64 = 6 * 3_600;
+
+/// The first bin of a timeline in seconds. Why 15: the period of an ordinary evaluation.
+const BIN_SECONDS: i64 = 15;
 
 struct Engine<'a> {
     workload: &'a Workload,
@@ -119,6 +157,9 @@ struct Engine<'a> {
     tally: Tally,
     plan: Vec<PlanRow>,
     violations: Violations,
+    recorder: Option<Recorder>,
+    /// What was expected, and of when.
+    expected: VecDeque<(i64, [f64; 3])>,
 }
 
 impl<'a> Engine<'a> {
@@ -134,18 +175,29 @@ impl<'a> Engine<'a> {
             tally: Tally::default(),
             plan: Vec::new(),
             violations: Violations::default(),
+            recorder: recorder(workload, setup, unit),
+            expected: VecDeque::new(),
         }
     }
 
-    fn run(mut self, controller: &mut dyn Controller) -> Run {
+    fn run(mut self, controller: &mut dyn Controller, keep_going: KeepGoing<'_>) -> Run {
         let (starts_at, ends_at) = (self.workload.starts_at(), self.workload.ends_at());
         let samples = self.workload.samples();
         let mut n_begun = 0;
         let mut sample = Sample { at: starts_at, value: 0.0 };
         let mut evaluated_at = starts_at;
         let mut now = starts_at;
+        let mut asked_at = starts_at;
+        let mut is_partial = false;
         let mut row: Option<PlanRow> = None;
         while now < ends_at {
+            if asked_at <= now {
+                if !keep_going(now - starts_at, ends_at - starts_at) {
+                    is_partial = true;
+                    break;
+                }
+                asked_at = now.saturating_add(ASKED_SECONDS);
+            }
             self.world.advance(now);
             while let Some(next) = samples.get(n_begun).filter(|it| it.at <= now) {
                 sample = *next;
@@ -167,10 +219,23 @@ impl<'a> Engine<'a> {
                 && self.scored_from <= now
             {
                 self.tally.add(next - now, sample.value, self.unit, row);
+                self.record(next - now, sample.value, row);
             }
             now = next;
         }
-        self.finish(ends_at - starts_at, row.map(|it| PlanRow { at: ends_at, ..it }), controller)
+        let end = row.map(|it| PlanRow { at: now, ..it });
+        self.finish(now - starts_at, end, is_partial, controller)
+    }
+
+    /// The stretch of time as a page shows it.
+    fn record(&mut self, seconds: i64, value: f64, row: PlanRow) {
+        let Some(recorder) = &mut self.recorder else { return };
+        while self.expected.get(1).is_some_and(|(due, _)| *due <= row.at) {
+            self.expected.pop_front();
+        }
+        let due = self.expected.front().filter(|(due, _)| *due <= row.at);
+        let expected = due.map(|(_, it)| *it);
+        record(recorder, seconds, value, self.unit, self.setup, row, expected);
     }
 
     fn evaluate(&mut self, now: i64, sample: Sample, controller: &mut dyn Controller) {
@@ -184,6 +249,11 @@ impl<'a> Engine<'a> {
             is_scored: self.scored_from <= now,
         };
         let desired = controller.evaluate(&look, &mut self.trace);
+        if self.recorder.is_some()
+            && let Some((ahead, expected)) = controller.expected()
+        {
+            self.expected.push_back((now.saturating_add(ahead), expected));
+        }
         if look.sample.is_none() && desired < look.current {
             let what = format!("{} -> {desired} with nothing measured", look.current);
             self.violations.push(now, "scale_down_on_missing_data", what);
@@ -196,7 +266,15 @@ impl<'a> Engine<'a> {
             self.world.set(now, desired);
             if look.is_scored {
                 self.tally.changes += 1;
+                let text = format!("{} -> {desired} units", look.current);
+                self.event(now, EventKind::Decision, text);
             }
+        }
+    }
+
+    fn event(&mut self, at: i64, kind: EventKind, text: String) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(Event { at, kind, service: SERVICE.to_owned(), text });
         }
     }
 
@@ -230,27 +308,77 @@ impl<'a> Engine<'a> {
         mut self,
         simulated_seconds: i64,
         end: Option<PlanRow>,
+        is_partial: bool,
         controller: &dyn Controller,
     ) -> Run {
         if self.setup.keeps_plan {
             self.plan.extend(end);
         }
-        let tally = self.tally;
+        let tally = self.tally.clone();
         let longest = tally.under_longest;
-        let mut violations = self.violations;
-        if let Some(most) = self.setup.under_demand_max.filter(|it| *it < longest) {
+        let mut violations = std::mem::take(&mut self.violations);
+        if let Some(most) = self.setup.under_demand_max.filter(|it| *it < longest && !is_partial) {
             let what = format!("under demand for {longest} s on end, at most {most} s");
             violations.push(tally.under_longest_at, Violation::LIVENESS, what);
         }
-        let scorecard = tally.scorecard(
+        for it in &violations.list {
+            self.event(it.at, EventKind::Violation, format!("{}: {}", it.invariant, it.what));
+        }
+        let mut scorecard = tally.scorecard(
             self.setup,
             &controller.label(),
             simulated_seconds,
             violations.list,
             self.trace.finish(),
         );
-        Run { scorecard, plan: self.plan }
+        scorecard.partial = is_partial;
+        Run { scorecard, plan: self.plan, timeline: self.recorder.map(Recorder::finish) }
     }
+}
+
+/// What a page calls the one load there is.
+const SERVICE: &str = "load";
+
+/// A stretch of equal values.
+fn record(
+    recorder: &mut Recorder,
+    seconds: i64,
+    value: f64,
+    unit: f64,
+    setup: &Setup,
+    row: PlanRow,
+    forecast: Option<[f64; 3]>,
+) {
+    let ready = f64::from(row.ready);
+    recorder.second(
+        0,
+        seconds,
+        &Moment {
+            load: value,
+            forecast,
+            ready: row.ready,
+            desired: row.desired,
+            needed: row.demand,
+            offered: value,
+            good: value.min(ready * unit),
+            latency_p95_seconds: None,
+            cost_usd: ready * setup.price_usd_per_hour / 3_600.0,
+        },
+    );
+}
+
+fn recorder(workload: &Workload, setup: &Setup, unit: f64) -> Option<Recorder> {
+    let begins_at = workload.starts_at().saturating_add(setup.history);
+    let service = ServiceTimeline {
+        name: SERVICE.to_owned(),
+        unit_load: unit,
+        objective_ratio: 1.0 - setup.under_time_ratio_max,
+        unit_usd_per_hour: setup.price_usd_per_hour,
+        bins: Vec::new(),
+    };
+    setup
+        .keeps_timeline
+        .then(|| Recorder::new(begins_at, BIN_SECONDS, "of the load", vec![service]))
 }
 
 /// Most violations that are written down. Why 100: the first one is what gets fixed.

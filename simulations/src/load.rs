@@ -2,8 +2,8 @@
 //!
 //! **In:** a curve (day, week, noise), the run's seed, and the service's name.
 //! **Out:** arrivals per second at any instant, before and after the region's start.
-//! **Not here:** flash crowds and other scripted happenings (see [`crate::incident`]), and what
-//! an exporter makes of the load (see [`crate::region`]).
+//! **Not here:** flash crowds and other scripted happenings ([`crate::fault`]), and what
+//! an exporter makes of the load ([`crate::exporter`]).
 
 use crate::chance::{noise_at, seconds_f64, stream_key};
 
@@ -68,8 +68,10 @@ impl Load {
         let hour = seconds_f64(second.rem_euclid(DAY_SECONDS)) / 3_600.0;
         let turn = std::f64::consts::TAU * (hour - self.curve.peak_hour) / 24.0;
         // The second harmonic broadens the day and steepens the morning, as people do.
-        let wave = 0.5 + 0.5 * turn.cos();
-        let shoulder = 0.5 - 0.5 * (2.0 * turn).cos();
+        let cosine = turn.cos();
+        let wave = 0.5 + 0.5 * cosine;
+        // sin^2 = (1 - cos 2x) / 2
+        let shoulder = 1.0 - cosine * cosine;
         (wave + 0.12 * shoulder * wave).min(1.0)
     }
 

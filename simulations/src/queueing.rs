@@ -1,9 +1,9 @@
 //! How long requests wait at a number of servers.
 //!
 //! **In:** servers, their speed, and an arrival rate.
-//! **Out:** Erlang C: the chance to wait, quantiles of the wait, and the mean queue.
+//! **Out:** Erlang C: the chance to wait, the mean wait, and the mean queue.
 //! **Not here:** what arrives when, and the backlog that an overload leaves behind
-//! (see [`crate::region`]).
+//! ([`crate::world`]).
 
 /// Utilisation above which the steady-state formulas are not followed.
 ///
@@ -63,27 +63,6 @@ impl Station {
     /// Probability that a request must wait at all: `0.0 ..= 1.0`.
     pub fn waits_probability(&self, load_rps: f64) -> f64 {
         erlang_c(self.servers, self.steady(load_rps) / self.server_rps)
-    }
-
-    /// Probability that a request waits longer than `seconds`: `0.0 ..= 1.0`.
-    pub fn waits_longer_probability(&self, load_rps: f64, seconds: f64) -> f64 {
-        if self.servers == 0 {
-            return 1.0;
-        }
-        let drain_rps = self.capacity_rps() - self.steady(load_rps);
-        self.waits_probability(load_rps) * (-drain_rps * seconds.max(0.0)).exp()
-    }
-
-    /// The wait in seconds that 95 % of requests do not exceed; infinite without servers.
-    pub fn wait_p95_seconds(&self, load_rps: f64) -> f64 {
-        if self.servers == 0 {
-            return f64::INFINITY;
-        }
-        let waits = self.waits_probability(load_rps);
-        if waits <= 0.05 {
-            return 0.0;
-        }
-        (waits / 0.05).ln() / (self.capacity_rps() - self.steady(load_rps))
     }
 
     /// Mean number of requests that wait, not counting those being served.
@@ -173,24 +152,12 @@ mod tests {
             servers in 1u32..200, server_rps in 0.1f64..100.0, load in 0.0f64..20_000.0, more in 0.0f64..1_000.0,
         ) {
             let station = Station { servers, server_rps };
-            let wait = station.wait_p95_seconds(load);
+            let wait = station.wait_mean_seconds(load);
             prop_assert!(wait.is_finite() && 0.0 <= wait);
-            prop_assert!(wait <= station.wait_p95_seconds(load + more) + 1e-9);
+            prop_assert!(wait <= station.wait_mean_seconds(load + more) + 1e-9);
             if load < station.capacity_rps() * UTILISATION_MAX {
                 let larger = Station { servers: servers + 1, server_rps };
-                prop_assert!(larger.wait_p95_seconds(load) <= wait + 1e-9);
-            }
-        }
-
-        #[test]
-        fn the_p95_is_where_five_percent_wait_longer(servers in 1u32..100, server_rps in 0.1f64..100.0, utilisation in 0.5f64..0.99) {
-            let station = Station { servers, server_rps };
-            let load = utilisation * station.capacity_rps();
-            let wait = station.wait_p95_seconds(load);
-            let longer = station.waits_longer_probability(load, wait);
-            prop_assert!(longer <= 0.05 + 1e-9);
-            if 0.0 < wait {
-                prop_assert!((longer - 0.05).abs() < 1e-9);
+                prop_assert!(larger.wait_mean_seconds(load) <= wait + 1e-9);
             }
         }
     }

@@ -46,6 +46,12 @@ pub struct Scorecard {
     pub mttd_seconds: Option<f64>,
     /// Mean time to repair it; `None` where nothing breaks.
     pub mttr_seconds: Option<f64>,
+    /// Seconds in which a service that people wait for missed its objective, all of them added.
+    pub slo_bad_seconds: u64,
+    /// Requests that were given up for good.
+    pub lost_requests: f64,
+    /// Whether the run was interrupted: everything is about the part that ran.
+    pub partial: bool,
     /// What must never happen and did; at most the first 100.
     pub violations: Vec<Violation>,
     /// Hex SHA-256 over the text of all events, equal for equal input.
@@ -67,4 +73,14 @@ impl Violation {
     /// The invariant that capacity catches up with demand in time. Every other one is about
     /// safety.
     pub const LIVENESS: &'static str = "under_demand_too_long";
+
+    /// The invariant that a region is good again after its faults have ended.
+    pub const NOT_RECOVERED: &'static str = "not_recovered";
+
+    /// Whether it is about what did not come in time, and not about what must never happen.
+    pub fn is_liveness(&self) -> bool {
+        self.invariant == Violation::LIVENESS
+            || self.invariant == Violation::NOT_RECOVERED
+            || self.invariant.starts_with("must: ")
+    }
 }

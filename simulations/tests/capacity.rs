@@ -349,7 +349,9 @@ proptest! {
     ) {
         let setup = Setup { boot, ..setup() };
         let run = run(&workload, &setup, &mut Script(script)).unwrap();
-        for (index, row) in run.plan.iter().enumerate() {
+        // The last row is the end and repeats the one before: a boot that ends there is not in it.
+        let shown = run.plan.len().saturating_sub(1);
+        for (index, row) in run.plan.iter().enumerate().take(shown) {
             prop_assert!(row.ready <= row.desired);
             let before = run.plan[..index].iter().rev();
             // What was desired at the window's start was so from an earlier row on.

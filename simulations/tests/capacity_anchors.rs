@@ -1,4 +1,4 @@
-//! HPA on recorded traces, against what was measured elsewhere (`simulations/README.md`).
+//! HPA on recorded traces, against what was measured elsewhere (`simulations/CAPACITY.md`).
 //!
 //! **In:** traces of `EVENKEEL_DATA` or `../shared/data` beside the repository.
 //! **Out:** cost within 0.5%, time under demand as near as the README says.

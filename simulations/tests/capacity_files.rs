@@ -187,9 +187,10 @@ fn a_workload_beyond_the_limits_is_refused() {
 }
 
 fn ready_made() -> CapacityScenario {
-    let ScenarioKind::Capacity(scenario) =
-        Scenario::parse("capacity.yaml", READY_MADE).unwrap().kind;
-    scenario
+    match Scenario::parse("capacity.yaml", READY_MADE).unwrap().kind {
+        ScenarioKind::Capacity(scenario) => scenario,
+        ScenarioKind::Region(_) => unreachable!("it has no region"),
+    }
 }
 
 #[test]

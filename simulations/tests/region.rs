@@ -1,16 +1,19 @@
-//! How the made-up region behaves, as its users see it.
+//! A region as a daemon sees it that runs beside it.
 //!
-//! **In:** seeds, scripts and instructions. **Out:** panics of failed tests.
-//! **Not here:** the formulas behind it (tested beside them in `queueing`, `load` and `chance`), and
-//! the two weeks before the start (see `past.rs`).
+//! **In:** seeds, faults and instructions. **Out:** panics of failed tests.
+//! **Not here:** the parts behind it (`world.rs`, and beside the modules), the two weeks before
+//! the start (`past.rs`), the demo's scenario as a run (`demo.rs`).
 
 use std::fmt::Write as _;
 
-use evenkeel_sim::region::UNITS_MAX;
-use evenkeel_sim::spec::demo_services;
-use evenkeel_sim::{
-    Happening, ProviderFault, Region, Sample, Scripted, ServiceKind, ServiceSpec, SpecError,
-};
+use evenkeel_sim::exporter::{Exporter, Metric};
+use evenkeel_sim::fault::{Fault, FaultKind, Schedule};
+use evenkeel_sim::provider::{Inventory, Provider};
+use evenkeel_sim::scenario::region::RegionScenario;
+use evenkeel_sim::scenario::{DEMO, Scenario, ScenarioKind};
+use evenkeel_sim::world::spec::UNITS_MAX;
+use evenkeel_sim::world::{ServiceSpec, World, WorldSpec};
+use evenkeel_sim::{ProviderFault, Region};
 use expect_test::expect;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -20,35 +23,53 @@ fn start() -> Timestamp {
     "2026-11-20T07:00:00Z".parse().expect("valid")
 }
 
-fn after_minutes(minutes: i64) -> Timestamp {
-    start() + SignedDuration::from_mins(minutes)
+fn after(seconds: i64) -> Timestamp {
+    start() + SignedDuration::from_secs(seconds)
 }
 
-/// The demo's services under another script.
-fn scripted(seed: u64, script: &[Scripted]) -> Region {
-    Region::with(seed, start(), demo_services(), script).expect("the demo's services are valid")
+fn demo() -> RegionScenario {
+    let scenario = Scenario::parse("demo.yaml", DEMO).expect("the demo is valid");
+    let ScenarioKind::Region(scenario) = scenario.kind else { panic!("the demo is a region") };
+    *scenario
 }
 
-fn of_service(samples: &[Sample], service: &str) -> String {
-    let own = samples.iter().filter(|sample| sample.service == service);
-    own.map(|sample| format!("{} {:?} at {}\n", sample.metric, sample.value, sample.at)).collect()
+/// The demo with its two incidents.
+fn demo_region(seed: u64) -> Region {
+    Region::from_scenario(&demo(), seed, start()).expect("the demo is valid")
+}
+
+/// The demo's services with other faults.
+fn region(seed: u64, faults: Vec<Fault>) -> Region {
+    Region::with(seed, start(), demo().world, faults).expect("the demo is valid")
+}
+
+fn fault(from: i64, until: i64, kind: FaultKind) -> Fault {
+    Fault { from, until, kind }
+}
+
+fn shown(region: &Region, metric: &str, service: &str) -> Option<f64> {
+    region.metric(metric, service).expect("the backend is up").map(|(value, _)| value)
 }
 
 #[test]
 fn equal_seeds_give_equal_traces_and_others_do_not() {
     let run = |seed| {
-        let mut region = Region::new(seed, start());
+        let mut region = demo_region(seed);
         let mut trace = String::new();
         for minute in 0..180 {
-            region.advance(after_minutes(minute));
+            region.advance(after(60 * minute));
             if minute % 10 == 3 {
-                let capacity = u32::try_from(minute / 4 + 5).expect("small");
-                region.set_capacity("search-api", capacity, None).expect("within the quota");
+                let units = u32::try_from(minute / 4 + 5).expect("small");
+                region.set_capacity("search-api", units, None).expect("the provider works");
             }
-            for sample in region.scrape() {
-                writeln!(trace, "{sample:?}").expect("to a string");
+            let names: Vec<String> = region.services().map(|it| it.name.clone()).collect();
+            for (metric, name) in
+                Metric::ALL.iter().flat_map(|it| names.iter().map(move |n| (it, n)))
+            {
+                writeln!(trace, "{:?}", region.metric(metric.name(), name)).expect("to a string");
             }
         }
+        writeln!(trace, "{:?}", region.incidents()).expect("to a string");
         (region.fingerprint(), trace)
     };
     assert!(run(7) == run(7), "equal seeds, equal traces to the byte");
@@ -57,104 +78,72 @@ fn equal_seeds_give_equal_traces_and_others_do_not() {
 
 #[test]
 fn the_number_of_calls_that_pass_a_span_makes_no_difference() {
-    let mut at_once = Region::new(5, start());
-    at_once.advance(after_minutes(90));
-    let mut in_pieces = Region::new(5, start());
-    for millisecond in (0..=90 * 60_000).step_by(733) {
+    let mut at_once = demo_region(5);
+    at_once.advance(after(5_400));
+    let mut in_pieces = demo_region(5);
+    for millisecond in (0..=5_400_000).step_by(733) {
         in_pieces.advance(start() + SignedDuration::from_millis(millisecond));
     }
-    in_pieces.advance(after_minutes(90));
-    in_pieces.advance(after_minutes(3)); // has passed: changes nothing
+    in_pieces.advance(after(5_400));
+    in_pieces.advance(after(180)); // has passed: changes nothing
     assert_eq!(at_once.fingerprint(), in_pieces.fingerprint());
-    assert_eq!(at_once.now(), after_minutes(90));
+    assert_eq!(at_once.incidents(), in_pieces.incidents());
+    assert_eq!(at_once.now(), after(5_400));
+}
+
+// The order within a second is the run's: a daemon beside the region and one inside a run see
+// the same.
+#[test]
+fn it_is_the_parts_in_the_order_of_a_run() {
+    let scenario = demo();
+    let mut region = demo_region(3);
+    let begins_at = start() - SignedDuration::from_secs(scenario.warm_up);
+    let mut world = World::new(3, begins_at, scenario.world.clone()).expect("valid");
+    let mut exporter = Exporter::new(3, scenario.exporter, scenario.world.services.len());
+    let mut provider = Provider::new(3, &world);
+    let mut schedule = Schedule::new(scenario.faults);
+    for at in -scenario.warm_up..6_000 {
+        schedule.apply(at, &mut world, &mut exporter, &mut provider);
+        world.tick();
+        exporter.tick(&world);
+        provider.tick(&mut world);
+        if at % 600 == 59 && 0 <= at {
+            region.advance(world.now());
+            let units = world.truth(1).desired + 1;
+            provider.set_units(&mut world, 1, units, None);
+            region.set_capacity("search-api", units, None).expect("the provider works");
+        }
+    }
+    region.advance(world.now());
+    assert_eq!(region.now(), world.now());
+    assert_eq!(region.fingerprint(), world.fingerprint());
 }
 
 #[test]
-fn another_service_leaves_the_others_numbers_as_they_were() {
-    let mut more = demo_services();
-    let extra = ServiceSpec { name: "newcomer".to_owned(), ..more[0].clone() };
-    more.insert(0, extra);
-    let mut regions =
-        [scripted(3, &[]), Region::with(3, start(), more, &[]).expect("names differ")];
-    for region in &mut regions {
-        for minute in 0..60 {
-            region.advance(after_minutes(minute));
-            let units = u32::try_from(20 + minute % 7).expect("small");
-            region.set_capacity("catalog-web", units, None).expect("within the quota");
-        }
+fn capacity_boots_and_leaves_at_once() {
+    let mut region = region(1, Vec::new());
+    let Inventory { desired, ready } = region.inventory("payments-api").expect("is there");
+    assert_eq!((desired, ready), (7, 7));
+    region.set_capacity("payments-api", 27, Some(7)).expect("allowed");
+    assert_eq!(region.inventory("payments-api"), Ok(Inventory { desired: 27, ready: 7 }));
+    let mut counts = Vec::new();
+    for seconds in [30, 60, 90, 120, 180, 300] {
+        region.advance(after(seconds));
+        counts.push(region.inventory("payments-api").expect("is there").ready);
     }
-    let [without, with] = regions;
-    for service in demo_services() {
-        assert_eq!(
-            of_service(&without.scrape(), &service.name),
-            of_service(&with.scrape(), &service.name)
-        );
-        assert_eq!(
-            format!("{:?}", without.truth(&service.name)),
-            format!("{:?}", with.truth(&service.name))
-        );
-    }
-}
-
-#[test]
-fn capacity_boots_for_one_to_three_minutes_and_leaves_at_once() {
-    let mut region = scripted(1, &[]);
-    let before = region.current_capacity("payments-api").expect("is there");
-    region.set_capacity("payments-api", before + 40, Some(before)).expect("allowed");
-    let mut ready_after: Vec<i64> = Vec::new();
-    for second in 0..=180 {
-        region.advance(start() + SignedDuration::from_secs(second));
-        let truth = region.truth("payments-api").expect("is there");
-        assert_eq!(truth.current, before + 40);
-        while ready_after.len() < usize::try_from(truth.ready - before).expect("small") {
-            ready_after.push(second);
-        }
-    }
-    assert_eq!(ready_after.len(), 40, "all are ready after three minutes");
-    assert!(60 <= ready_after[0], "none before a minute: {ready_after:?}");
-    let median = ready_after[20];
-    assert!((90..120).contains(&median), "the median is near 104 s: {median}");
-    region.set_capacity("payments-api", 3, None).expect("allowed");
+    assert_eq!(format!("{counts:?}"), "[7, 7, 12, 19, 25, 27]", "half of 20 after some 90 s");
+    region.set_capacity("payments-api", 3, Some(27)).expect("allowed");
+    assert_eq!(region.inventory("payments-api"), Ok(Inventory { desired: 3, ready: 3 }));
     let truth = region.truth("payments-api").expect("is there");
     assert_eq!((truth.ready, truth.current), (3, 3));
 }
 
 #[test]
-fn no_two_services_boot_alike() {
-    let boots = |service: &str| {
-        let mut region = scripted(1, &[]);
-        region.set_capacity(service, 0, None).expect("allowed");
-        region.set_capacity(service, 40, None).expect("allowed");
-        (60..=180)
-            .map(|second| {
-                region.advance(start() + SignedDuration::from_secs(second));
-                region.truth(service).expect("is there").ready
-            })
-            .collect::<Vec<u32>>()
-    };
-    assert_ne!(boots("checkout-api"), boots("payments-api"));
-    assert_eq!(boots("checkout-api"), boots("checkout-api"));
-}
-
-#[test]
-fn surplus_takes_booting_units_before_ready_ones() {
-    let mut region = scripted(1, &[]);
-    let before = region.current_capacity("search-api").expect("is there");
-    region.set_capacity("search-api", before + 9, None).expect("allowed");
-    region.set_capacity("search-api", before + 2, Some(before + 9)).expect("allowed");
-    let truth = region.truth("search-api").expect("is there");
-    assert_eq!((truth.ready, truth.current), (before, before + 2));
-    region.set_capacity("search-api", before - 1, None).expect("allowed");
-    let truth = region.truth("search-api").expect("is there");
-    assert_eq!((truth.ready, truth.current), (before - 1, before - 1));
-}
-
-#[test]
 fn told_the_same_again_it_changes_nothing() {
     let run = |times: usize| {
-        let mut region = scripted(9, &[]);
+        let mut region = region(9, Vec::new());
         for minute in 0..10 {
-            region.advance(after_minutes(minute));
+            region.advance(after(60 * minute));
             for _ in 0..times {
                 region.set_capacity("checkout-api", 40, None).expect("allowed");
             }
@@ -166,236 +155,256 @@ fn told_the_same_again_it_changes_nothing() {
 
 #[test]
 fn a_refusal_names_what_there_is_and_changes_nothing() {
-    let mut region = scripted(1, &[]);
-    let current = region.current_capacity("checkout-api").expect("is there");
+    let mut region = region(1, Vec::new());
     let refusals = [
         region.set_capacity("checkout", 4, None),
-        region.set_capacity("checkout-api", 4, Some(current + 1)),
-        region.set_capacity("checkout-api", UNITS_MAX + 1, Some(current)),
+        region.set_capacity("checkout-api", 4, Some(9)),
+        region.set_capacity("checkout-api", UNITS_MAX + 1, Some(8)),
+        region.inventory("checkout").map(|_| ()),
     ];
-    let shown: Vec<String> =
+    let told: Vec<String> =
         refusals.into_iter().map(|refusal| refusal.expect_err("refused").to_string()).collect();
     expect![[r#"
         the region has no service `checkout`; it has checkout-api, search-api, catalog-web, image-resizer, payments-api
-        service `checkout-api` has 9 units, not the expected 10; read it again and decide anew
-        service `checkout-api`: 5001 units are above the quota of 5000; ask for less"#]]
-    .assert_eq(&shown.join("\n"));
-    assert_eq!(region.current_capacity("checkout-api"), Some(current));
-    assert_eq!(region.current_capacity("checkout"), None);
-    assert!(matches!(
-        region.set_capacity("checkout", 4, None),
-        Err(ProviderFault::NoSuchService { .. })
-    ));
+        service `checkout-api` is set to 8 units, not the expected 9; read it again and decide anew
+        service `checkout-api`: 5001 units are above the quota of 5000; ask for less
+        the region has no service `checkout`; it has checkout-api, search-api, catalog-web, image-resizer, payments-api"#]]
+    .assert_eq(&told.join("\n"));
+    assert_eq!(region.inventory("checkout-api"), Ok(Inventory { desired: 8, ready: 8 }));
+    assert_eq!(region.truth("checkout"), None);
+    assert_eq!(region.load_metric("checkout"), None);
 }
 
 #[test]
-fn services_that_make_no_sense_are_refused() {
-    let with = |change: fn(&mut Vec<ServiceSpec>), script: &[Scripted]| {
-        let mut services = demo_services();
-        change(&mut services);
-        match Region::with(1, start(), services, script) {
-            Ok(_) => "accepted".to_owned(),
-            Err(
-                error @ (SpecError::Duplicate { .. }
-                | SpecError::OutOfRange { .. }
-                | SpecError::UnknownService { .. }),
-            ) => error.to_string(),
-        }
-    };
-    let crowd = Scripted {
-        after: SignedDuration::ZERO,
-        lasts: SignedDuration::from_mins(1),
-        service: "nowhere".to_owned(),
-        happening: Happening::FlashCrowd { ratio: 2.0 },
-    };
-    let cases = [
-        with(|_| (), &[]),
-        with(Vec::clear, &[]),
-        with(|it| it[1].name = "checkout-api".to_owned(), &[]),
-        with(|it| it[0].unit_rps = 0.0, &[]),
-        with(|it| it[0].load.peak_rps = f64::NAN, &[]),
-        with(|it| it[0].load.peak_hour = 24.0, &[]),
-        with(|it| it[0].unit_parallel = 0, &[]),
-        with(|it| it[0].objective_seconds = 0.01, &[]),
-        with(|it| it[3].kind = ServiceKind::Worker { queue_max: -1.0 }, &[]),
-        with(|it| it[0].initial_utilisation = 1.5, &[]),
-        with(|_| (), &[crowd]),
-    ];
-    expect![[r#"
-        accepted
-        accepted
-        service `checkout-api` is there twice; give each a name of its own
-        service `checkout-api`: unit_rps is `0`; it must be finite and above 0
-        service `checkout-api`: load.peak_rps is `NaN`; it must be finite and >= load.trough_rps
-        service `checkout-api`: load.peak_hour is `24`; it must be in 0..24
-        service `checkout-api`: unit_parallel is `0`; it must be in 1..=64
-        service `checkout-api`: objective_seconds is `0.01`; it must be finite and above service_p95_seconds
-        service `image-resizer`: queue_max is `-1`; it must be finite and above 0
-        service `checkout-api`: initial_utilisation is `1.5`; it must be above 0, at most 1
-        the script names service `nowhere`, which is not in the region; add it or rename"#]]
-    .assert_eq(&cases.join("\n"));
+fn many_names_are_not_all_listed() {
+    let one = demo().world.services.remove(0);
+    let services = (0..30).map(|n| ServiceSpec { name: format!("s{n}"), ..one.clone() }).collect();
+    let spec = WorldSpec { services, ..demo().world };
+    let mut region = Region::with(1, start(), spec, Vec::new()).expect("valid");
+    let error = region.inventory("nowhere").expect_err("is not there").to_string();
+    assert!(error.ends_with("s18, s19, …"), "{error}");
+    assert!(region.inventory("s29").is_ok());
+}
+
+#[test]
+fn a_region_that_cannot_be_is_refused() {
+    let mut spec = demo().world;
+    spec.services.truncate(2);
+    spec.services[1].name = "checkout-api".to_owned();
+    let error = Region::with(1, start(), spec, Vec::new()).expect_err("two of one name");
+    expect!["service `checkout-api`: name is `checkout-api`; it must be a name of its own"]
+        .assert_eq(&error.to_string());
 }
 
 #[test]
 fn the_demo_starts_within_its_objectives() {
-    let region = Region::new(1, start());
+    let scenario = demo();
+    let region = Region::from_scenario(&scenario, 1, scenario.starts_at).expect("valid");
+    assert_eq!((region.start(), region.now()), (scenario.starts_at, scenario.starts_at));
     let mut table = String::new();
     for spec in region.services() {
-        let metric = |name| region.metric(name, &spec.name);
-        let load = metric(spec.load_metric()).expect("every service has load");
-        let latency = metric("latency_p95_seconds").expect("every service has latency");
+        let load = region.load_metric(&spec.name).expect("is there").name();
+        let shown = |metric| shown(&region, metric, &spec.name).expect("was scraped");
+        let (load, latency) = (shown(load), shown("latency_p95_seconds"));
         assert!(latency <= spec.objective_seconds, "{}: {latency}", spec.name);
-        let queue = metric("queue_depth").map_or("-".to_owned(), |depth| depth.to_string());
-        let units = region.current_capacity(&spec.name).expect("is there");
-        writeln!(table, "{} {load:.0}/s {latency:.2} s queue {queue} {units} units", spec.name)
+        let queue = shown("queue_depth");
+        writeln!(table, "{} {load:.0}/s {latency:.2} s queue {queue:.1}", spec.name)
             .expect("to a string");
     }
     expect![[r#"
-        checkout-api 268/s 0.08 s queue - 9 units
-        search-api 955/s 0.12 s queue - 19 units
-        catalog-web 645/s 0.05 s queue - 9 units
-        image-resizer 117/s 0.40 s queue 0 16 units
-        payments-api 53/s 0.26 s queue - 3 units
+        checkout-api 246/s 0.12 s queue 0.1
+        search-api 832/s 0.15 s queue 0.0
+        catalog-web 740/s 0.07 s queue 0.0
+        image-resizer 107/s 0.75 s queue 0.0
+        payments-api 44/s 0.30 s queue 0.0
     "#]]
     .assert_eq(&table);
-    assert_eq!(region.metric("queue_depth", "checkout-api"), None);
-    assert_eq!(region.metric("http_requests_per_second", "image-resizer"), None);
-    assert_eq!(region.metric("no_such_metric", "checkout-api"), None);
-    assert_eq!(region.metric("ready_capacity", "nowhere"), None);
+    assert_eq!(shown(&region, "http_requests_per_second", "image-resizer"), None);
+    assert_eq!(shown(&region, "queue_arrivals_per_second", "checkout-api"), None);
+    assert_eq!(shown(&region, "no_such_metric", "checkout-api"), None);
+    assert_eq!(shown(&region, "http_requests_per_second", "nowhere"), None);
 }
 
 #[test]
 fn the_exporter_lies_for_ten_minutes_while_the_load_stays() {
-    let mut region = Region::new(1, start());
-    let mut shown = String::new();
-    for minute in [34, 35, 44, 45] {
-        region.advance(after_minutes(minute));
-        let metric = |name| region.metric(name, "checkout-api").expect("is there");
+    let mut region = demo_region(1);
+    let mut told = String::new();
+    for minute in [34, 36, 44, 46] {
+        region.advance(after(60 * minute));
+        let shown = |metric| shown(&region, metric, "checkout-api").expect("is there");
         let truth = region.truth("checkout-api").expect("is there");
         writeln!(
-            shown,
-            "{minute} min: shows {:.0}/s and {:.2} s on {} units; true {:.0}/s on {}",
-            metric("http_requests_per_second"),
-            metric("latency_p95_seconds"),
-            metric("current_capacity"),
+            told,
+            "{minute} min: shows {:.0}/s and {:.2} s; true {:.0}/s on {}",
+            shown("http_requests_per_second"),
+            shown("latency_p95_seconds"),
             truth.load,
             truth.current,
         )
         .expect("to a string");
     }
     expect![[r#"
-        34 min: shows 296/s and 0.08 s on 9 units; true 296/s on 9
-        35 min: shows 0/s and 0.00 s on 9 units; true 301/s on 9
-        44 min: shows 0/s and 0.00 s on 9 units; true 310/s on 9
-        45 min: shows 307/s and 0.08 s on 9 units; true 307/s on 9
+        34 min: shows 294/s and 0.12 s; true 296/s on 8
+        36 min: shows 0/s and 0.00 s; true 302/s on 8
+        44 min: shows 0/s and 0.00 s; true 310/s on 8
+        46 min: shows 306/s and 0.12 s; true 302/s on 8
     "#]]
-    .assert_eq(&shown);
+    .assert_eq(&told);
 }
 
 #[test]
-fn the_script_is_told_as_it_is_reached() {
-    let mut region = Region::new(1, start());
+fn a_sample_has_the_time_it_was_taken() {
+    let mut region = region(2, Vec::new());
+    let mut ages = Vec::new();
+    for seconds in 0..600 {
+        region.advance(after(seconds));
+        let read = region.metric("http_requests_per_second", "search-api").expect("is up");
+        ages.push(region.now().duration_since(read.expect("was scraped").1).as_secs());
+    }
+    // Every 15 s, seen 2 s later.
+    assert_eq!((ages.iter().min(), ages.iter().max()), (Some(&2), Some(&16)));
+}
+
+#[test]
+fn monitoring_that_fails_is_seen_to_fail() {
+    let faults = vec![
+        fault(60, 120, FaultKind::BackendDown),
+        fault(180, 240, FaultKind::BackendEmpty),
+        fault(300, 360, FaultKind::BackendSkew { seconds: 90 }),
+        fault(420, 480, FaultKind::ScrapesFail { service: Some(0) }),
+    ];
+    let mut region = region(1, faults);
+    let mut told = String::new();
+    for seconds in [59, 100, 220, 340, 475, 520] {
+        region.advance(after(seconds));
+        let read = region.metric("http_requests_per_second", "checkout-api");
+        let read = read.map(|it| it.map(|(_, at)| region.now().duration_since(at).as_secs()));
+        writeln!(told, "{seconds} s: {read:?}").expect("to a string");
+    }
+    expect![[r#"
+        59 s: Ok(Some(5))
+        100 s: Err(BackendDown)
+        220 s: Ok(None)
+        340 s: Ok(Some(-74))
+        475 s: Ok(Some(61))
+        520 s: Ok(Some(16))
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_provider_that_fails_says_so() {
+    let faults = vec![
+        fault(60, 120, FaultKind::ProviderDown),
+        fault(180, 240, FaultKind::NoAnswer { ratio: 1.0 }),
+        fault(300, 360, FaultKind::LateChanges { seconds: 30 }),
+    ];
+    let mut region = region(1, faults);
+    region.advance(after(100));
+    let expected = ProviderFault::Rejected("the provider's API refused the connection".to_owned());
+    assert_eq!(region.set_capacity("checkout-api", 20, None), Err(expected.clone()));
+    assert_eq!(region.inventory("checkout-api"), Err(expected));
+    region.advance(after(200));
+    let unknown = region.set_capacity("checkout-api", 20, None);
+    assert!(matches!(unknown, Err(ProviderFault::NoAnswer(_))), "{unknown:?}");
+    region.advance(after(310));
+    let before = region.inventory("search-api").expect("it works").desired;
+    region.set_capacity("search-api", before + 1, None).expect("done, it says");
+    assert_eq!(region.inventory("search-api").expect("it works").desired, before);
+    region.advance(after(341));
+    assert_eq!(region.inventory("search-api").expect("it works").desired, before + 1);
+}
+
+#[test]
+fn another_automation_sets_units() {
+    let kind = FaultKind::OtherAutomation { service: 0, units: 30, every: 120 };
+    let mut region = region(1, vec![fault(60, 240, kind)]);
+    let mut desired = Vec::new();
+    for seconds in [60, 61, 180, 181, 400] {
+        region.advance(after(seconds));
+        desired.push(region.inventory("checkout-api").expect("it works").desired);
+        region.set_capacity("checkout-api", 10, None).expect("it works");
+    }
+    assert_eq!(desired, [8, 30, 10, 30, 10]);
+}
+
+#[test]
+fn incidents_are_told_as_they_are_reached() {
+    let mut region = demo_region(1);
     let mut told = String::new();
     for minute in 0..120 {
-        let before = region.incidents().len();
-        region.advance(after_minutes(minute));
-        for incident in &region.incidents()[before..] {
-            assert_eq!(incident.at, region.now(), "told in the second it happens");
-            writeln!(told, "{} {}: {}", incident.at, incident.service, incident.what)
-                .expect("to a string");
+        let n_before = region.incidents().len();
+        region.advance(after(60 * minute + 1));
+        for incident in &region.incidents()[n_before..] {
+            assert_eq!(incident.at, after(60 * minute), "told in the second it happens");
+            writeln!(told, "{} {}", incident.at, incident.what).expect("to a string");
         }
     }
     expect![[r#"
-        2026-11-20T07:35:00Z checkout-api: its metrics exporter begins to report zero; the real load is unchanged
-        2026-11-20T07:45:00Z checkout-api: its metrics exporter reports true values again
-        2026-11-20T08:10:00Z search-api: a flash crowd arrives: load grows to 2.2 times the usual
-        2026-11-20T08:50:00Z search-api: the flash crowd has gone; load is back to the usual
-    "#]].assert_eq(&told);
+        2026-11-20T07:35:00Z the metrics of checkout-api read zero
+        2026-11-20T07:45:00Z over: the metrics of checkout-api read zero
+        2026-11-20T08:10:00Z load of search-api is 2.2 times the usual
+        2026-11-20T08:50:00Z over: load of search-api is 2.2 times the usual
+    "#]]
+    .assert_eq(&told);
 }
 
 #[test]
-fn a_flash_crowd_that_nobody_meets_costs_the_objective_until_it_is_met() {
-    let good_ratio = |units: Option<u32>| {
-        let mut region = Region::new(1, start());
-        region.advance(after_minutes(65));
+fn a_flash_crowd_that_nobody_meets_costs_the_objective() {
+    let ratios = |units: Option<u32>| {
+        let mut region = demo_region(1);
+        region.advance(after(3_900));
         if let Some(units) = units {
             region.set_capacity("search-api", units, None).expect("allowed");
         }
-        region.advance(after_minutes(110));
+        region.advance(after(6_600));
         let truth = region.truth("search-api").expect("is there");
-        let ratios = (truth.slo_good_ratio, truth.unserved_ratio);
-        (ratios.0.expect("requests arrived"), ratios.1.expect("requests arrived"))
+        (truth.slo_good_ratio.expect("arrived"), truth.unserved_ratio.expect("arrived"))
     };
-    let (good, unserved) = good_ratio(None);
+    let (good, unserved) = ratios(None);
     assert!(good < 0.8 && 0.1 < unserved, "unmet: good {good}, unserved {unserved}");
-    let (good, unserved) = good_ratio(Some(60));
-    assert!(0.98 < good && unserved < 0.001, "met: good {good}, unserved {unserved}");
-}
-
-#[test]
-fn a_worker_with_too_few_units_queues_and_with_enough_drains() {
-    let mut region = scripted(1, &[]);
-    let depth = |region: &Region| region.metric("queue_depth", "image-resizer").expect("a worker");
-    let arrivals =
-        |region: &Region| region.metric("queue_arrivals_per_second", "image-resizer").expect("is");
-    region.set_capacity("image-resizer", 2, None).expect("allowed");
-    // Two units finish 24 messages per second; what arrives above that must be in the queue.
-    let mut expected = 0.0;
-    for second in 1..=1_800 {
-        expected += arrivals(&region) - 24.0;
-        region.advance(start() + SignedDuration::from_secs(second));
-    }
-    // The formulas' own queue near saturation comes on top, some 200 messages.
-    let queued = depth(&region);
-    assert!(expected <= queued && queued <= expected + 250.0, "{queued}, not {expected}");
-    let truth = region.truth("image-resizer").expect("is there");
-    assert_eq!(truth.unserved_ratio.map(f64::to_bits), Some(0f64.to_bits()), "nothing is lost");
-    region.set_capacity("image-resizer", 60, None).expect("allowed");
-    region.advance(after_minutes(90));
-    assert!(depth(&region) < 5.0, "drained to {}", depth(&region));
-}
-
-#[test]
-fn nothing_is_served_by_no_units() {
-    let mut region = scripted(1, &[]);
-    for service in demo_services() {
-        region.set_capacity(&service.name, 0, None).expect("allowed");
-    }
-    region.advance(after_minutes(5));
-    let truth = region.truth("checkout-api").expect("is there");
-    assert!(truth.unserved_ratio > Some(0.99), "{truth:?}");
-    assert!(truth.slo_good_ratio < Some(0.01), "{truth:?}");
-    assert_eq!(region.metric("latency_p95_seconds", "checkout-api"), Some(10.0), "the time-out");
-    assert_eq!(region.metric("latency_p95_seconds", "image-resizer"), Some(3_600.0));
+    let (good, unserved) = ratios(Some(60));
+    assert!(0.97 < good && unserved < 0.001, "met: good {good}, unserved {unserved}");
 }
 
 #[test]
 fn cost_is_units_times_hours_times_price() {
-    let mut region = scripted(1, &[]);
-    region.set_capacity("payments-api", 100, None).expect("allowed");
-    region.advance(after_minutes(60));
-    region.set_capacity("payments-api", 10, None).expect("allowed");
-    region.advance(after_minutes(180));
+    let mut region = region(1, Vec::new());
+    region.advance(after(3_600));
+    region.set_capacity("payments-api", 3, None).expect("allowed");
+    region.advance(after(3 * 3_600));
     let truth = region.truth("payments-api").expect("is there");
-    let expected = (100.0 + 2.0 * 10.0) * 0.21;
+    let expected = (7.0 + 2.0 * 3.0) * 0.21;
     assert!((truth.cost_usd - expected).abs() < 1e-9, "{} is not {expected}", truth.cost_usd);
 }
 
 #[test]
-fn ratios_are_absent_before_anything_arrived() {
-    let truth = Region::new(1, start()).truth("checkout-api").expect("is there");
+fn sums_begin_with_the_region_and_not_with_its_warm_up() {
+    let truth = demo_region(1).truth("checkout-api").expect("is there");
     assert_eq!((truth.slo_good_ratio, truth.unserved_ratio), (None, None));
+    assert_eq!(truth.cost_usd.to_bits(), 0f64.to_bits());
+    assert!(0.0 < truth.load, "{truth:?}");
 }
 
 #[test]
 fn the_edges_of_time_are_reached_without_a_panic() {
     for edge in [Timestamp::MIN, Timestamp::MAX, Timestamp::UNIX_EPOCH] {
-        let mut region = Region::new(1, edge);
+        let mut region = Region::from_scenario(&demo(), 1, edge).expect("valid");
         region.advance(Timestamp::MIN);
         region.advance(edge.saturating_add(SignedDuration::from_secs(5)).expect("saturates"));
-        assert_eq!(region.scrape().len(), 21);
+        assert!(region.truth("search-api").is_some());
+        assert!(region.metric("queue_depth", "search-api").is_ok());
         assert!(region.history("search-api", 1, SignedDuration::from_hours(1)).len() <= 24);
     }
+}
+
+#[test]
+fn a_far_instant_is_reached_in_steps() {
+    let mut spec = demo().world;
+    spec.services.truncate(1);
+    let mut region = Region::with(1, start(), spec, Vec::new()).expect("valid");
+    region.advance(Timestamp::MAX);
+    assert_eq!(region.now(), start() + evenkeel_sim::region::ADVANCE_MAX);
 }
 
 proptest! {
@@ -406,27 +415,25 @@ proptest! {
     fn every_number_stays_in_its_range(
         seed in any::<u64>(),
         orders in prop::collection::vec((0usize..5, 0u32..120, 0i64..240), 1..30),
-        ratio in 0.0f64..20.0,
+        factor in 0.0f64..20.0,
     ) {
-        let crowd = Scripted {
-            after: SignedDuration::from_mins(3),
-            lasts: SignedDuration::from_mins(8),
-            service: "image-resizer".to_owned(),
-            happening: Happening::FlashCrowd { ratio },
-        };
-        let mut region = scripted(seed, &[crowd]);
+        let surge = FaultKind::Surge { service: 3, factor, ramp: 60 };
+        let mut region = region(seed, vec![fault(180, 660, surge)]);
         let names: Vec<String> = region.services().map(|spec| spec.name.clone()).collect();
         let mut cost = 0.0;
-        for (service, capacity, seconds) in orders {
-            region.set_capacity(&names[service], capacity, None).expect("below the quota");
-            prop_assert_eq!(region.current_capacity(&names[service]), Some(capacity));
+        for (service, units, seconds) in orders {
+            region.set_capacity(&names[service], units, None).expect("below the quota");
+            let inventory = region.inventory(&names[service]).expect("it works");
+            prop_assert_eq!(inventory.desired, units);
             region.advance(region.now() + SignedDuration::from_secs(seconds));
-            for sample in region.scrape() {
-                prop_assert!(sample.value.is_finite() && 0.0 <= sample.value, "{:?}", sample);
-                prop_assert_eq!(sample.at, region.now());
-            }
             let mut total = 0.0;
             for name in &names {
+                for metric in Metric::ALL {
+                    let read = region.metric(metric.name(), name).expect("the backend is up");
+                    let Some((value, at)) = read else { continue };
+                    prop_assert!(value.is_finite() && 0.0 <= value, "{:?} {value}", metric);
+                    prop_assert!(at <= region.now());
+                }
                 let truth = region.truth(name).expect("is there");
                 prop_assert!(truth.ready <= truth.current);
                 for ratio in [truth.slo_good_ratio, truth.unserved_ratio].into_iter().flatten() {
@@ -436,30 +443,6 @@ proptest! {
             }
             prop_assert!(cost <= total);
             cost = total;
-        }
-    }
-
-    // More capacity is never slower, never less good, and never loses more.
-    #[test]
-    fn more_capacity_never_serves_worse(seed in any::<u64>(), units in 1u32..80, more in 1u32..40) {
-        let serve = |units| {
-            let mut region = scripted(seed, &[]);
-            for service in demo_services() {
-                region.set_capacity(&service.name, units, None).expect("below the quota");
-            }
-            region.advance(after_minutes(15));
-            region
-        };
-        let (fewer, larger) = (serve(units), serve(units + more));
-        for service in demo_services() {
-            let latency = |region: &Region| region.metric("latency_p95_seconds", &service.name);
-            prop_assert!(latency(&larger) <= latency(&fewer).map(|it| it + 1e-9));
-            let of = |region: &Region| {
-                let truth = region.truth(&service.name).expect("is there");
-                (truth.slo_good_ratio.expect("arrived"), truth.unserved_ratio.expect("arrived"))
-            };
-            let ((good, lost), (better, less)) = (of(&fewer), of(&larger));
-            prop_assert!(good <= better + 1e-9 && less <= lost + 1e-9);
         }
     }
 }

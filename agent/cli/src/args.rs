@@ -5,6 +5,8 @@
 //! **Not here:** environment variables and defaults of where the agent is (see
 //! [`crate::connection`]), what the verbs do.
 
+mod simulation;
+
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -14,8 +16,9 @@ use evenkeel_core::ids::{Actor, OverrideId, TargetId};
 use evenkeel_core::overrides::{OVERRIDE_DEFAULT, Scope};
 use evenkeel_core::units::{Capacity, parse_duration, show_duration};
 use evenkeel_forecast::batch::{HORIZON_MAX, Request};
-use evenkeel_sim::capacity::{ControllerKind, ControllerKindError};
 use jiff::{SignedDuration, Timestamp};
+
+use simulation::{Seeds, controller_word, scale, seeds};
 
 /// Longest season, in steps. Why 100,000: ten weeks of minutes; a longer one repeats too rarely
 /// to be learned.
@@ -28,13 +31,15 @@ const BACKTEST_HORIZON: usize = 48;
 /// skill, and it takes seconds.
 const BACKTEST_ORIGINS: usize = 5;
 
-/// Most seeds of one call. Why 100,000: a soak of a night.
-const SEEDS_MAX: u64 = 100_000;
-
 const SIMULATE_EXIT_STATUS: &str = "\
 Exit status: 0 all is well; 1 a file is not valid; 2 wrong usage; 10 safety violated;
-11 capacity did not catch up with demand; 12 two equal runs differ. Only `evenkeel` is
-judged so, and `hpa` where it runs alone; the others are there to be beaten.";
+11 what must be reached was not; 12 two equal runs differ; 130 interrupted, and the part
+that ran was good. Beside others only `evenkeel` is judged so; they are there to be beaten.";
+
+const REPLAY_EXIT_STATUS: &str = "\
+A TIME is `2026-11-20T03:10:00Z`, or `30d` for 30 days ago. Exit status: 0 replayed; 1 a
+document is not valid, Prometheus does not answer, or has nothing of it; 2 wrong usage;
+10 the agent did something that must never happen; 130 interrupted, and it had not.";
 
 const EXIT_STATUS: &str = "\
 Exit status: 0 done or enforced; 1 refused, not found or invalid; 2 wrong usage;
@@ -135,6 +140,9 @@ pub(crate) enum Verb {
     /// Run the agent, and others beside it, against a scenario under virtual time
     #[command(after_help = SIMULATE_EXIT_STATUS)]
     Simulate(SimulateArgs),
+    /// Say what policies would have done on recorded metrics, and at what cost
+    #[command(after_help = REPLAY_EXIT_STATUS)]
+    Replay(ReplayArgs),
 }
 
 /// `audit …`.
@@ -346,13 +354,17 @@ pub(crate) struct SimulateArgs {
     /// A scenario such as simulations/scenarios/capacity.yaml; `-` is stdin
     #[arg(value_name = "SCENARIO")]
     pub(crate) scenario: PathBuf,
-    /// Who decides: `evenkeel`, `hpa`, `hpa:85` (its target in percent), `static` (the peak of
-    /// the history), `none` (no agent), `oracle`, or `all` of them side by side
-    #[arg(long, value_name = "C", default_value = "evenkeel", value_parser = controllers)]
-    controller: Controllers,
+    /// Who decides: `evenkeel`, `hpa`, `hpa:85` (its target in percent), `tracking` (target
+    /// tracking with a schedule), `static` (the peak), `none` (no agent), `oracle`, the naive
+    /// `reflex` and `healer` (regions only), or `all` of them side by side
+    #[arg(long, value_name = "C", default_value = "evenkeel", value_parser = controller_word)]
+    controller: String,
     /// CSV of `timestamp,value` instead of the scenario's own load; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) workload: Option<PathBuf>,
+    /// In a region: how high the workload's peak is, as a multiple of the scenario's own
+    #[arg(long, value_name = "X", default_value_t = 1.0, requires = "workload", value_parser = scale)]
+    scale: f64,
     /// What fixes all chance
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "seeds")]
     seed: u64,
@@ -362,32 +374,64 @@ pub(crate) struct SimulateArgs {
     /// Write `timestamp,demand,desired,ready` (in units) at every change to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) plan_out: Option<PathBuf>,
+    /// Write one page that shows the runs to this file; it needs no network
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
     /// Run everything twice, and compare the traces
     #[arg(long)]
     pub(crate) twice: bool,
 }
 
-/// One controller or all of them.
-#[derive(Clone, Copy, Debug)]
-enum Controllers {
-    One(ControllerKind),
-    All,
-}
-
-/// Seeds from, up to and not including.
-#[derive(Clone, Copy, Debug)]
-struct Seeds {
-    from: u64,
-    to: u64,
+/// `replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Policies with their targets, guardrails and calendars: files or directories, as for
+    /// `check`; `-` is stdin
+    #[arg(required = true, value_name = "POLICY")]
+    pub(crate) policies: Vec<PathBuf>,
+    /// Where the metrics are: `https://HOST[:PORT][/PATH]`
+    #[arg(long, value_name = "URL")]
+    pub(crate) prometheus: String,
+    /// From when
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub(crate) from: When,
+    /// Until when; at most 400 days
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub(crate) to: When,
+    /// Another version of the same documents, beside the first; repeat it for several files
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) against: Vec<PathBuf>,
+    /// From one evaluation to the next, from 15s to 1m
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration, default_value = "1m")]
+    pub(crate) step: SignedDuration,
+    /// How long new capacity takes, for targets with `lead_time: measure` [default: 5m]
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
+    pub(crate) lead_time: Option<SignedDuration>,
+    /// PromQL for the capacity that there really was, by the same label as the signals; scored
+    /// beside the policies
+    #[arg(long, value_name = "PROMQL")]
+    pub(crate) capacity_query: Option<String>,
+    /// Show only this target; all are replayed
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target: Option<TargetId>,
+    /// Write `timestamp,demand,desired,ready` (in units) of one target at every change to this
+    /// file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan_out: Option<PathBuf>,
+    /// File with a bearer token for Prometheus
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bearer_token_file: Option<PathBuf>,
 }
 
 impl SimulateArgs {
-    /// In the order in which they are shown.
-    pub(crate) fn controllers(&self) -> Vec<ControllerKind> {
-        match self.controller {
-            Controllers::One(kind) => vec![kind],
-            Controllers::All => ControllerKind::ALL.to_vec(),
-        }
+    /// The one controller that is asked for; `None` for all.
+    pub(crate) fn controller(&self) -> Option<&str> {
+        Some(self.controller.as_str()).filter(|it| *it != "all")
+    }
+
+    /// How high the workload's peak is, as a multiple of the scenario's own.
+    pub(crate) fn scale(&self) -> f64 {
+        self.scale
     }
 
     /// At least one.
@@ -465,29 +509,6 @@ impl WhyArgs {
             reason: Some(self.reason.clone()),
             capacity,
         }
-    }
-}
-
-fn controllers(text: &str) -> Result<Controllers, String> {
-    if text == "all" {
-        return Ok(Controllers::All);
-    }
-    text.parse().map(Controllers::One).map_err(|it: ControllerKindError| it.to_string())
-}
-
-fn seeds(text: &str) -> Result<Seeds, String> {
-    let range = text.split_once("..").and_then(|(from, to)| {
-        Some(Seeds { from: from.trim().parse().ok()?, to: to.trim().parse().ok()? })
-    });
-    match range {
-        Some(Seeds { from, to }) if to <= from => {
-            Err(format!("there is no seed from {from} up to, not including, {to}"))
-        }
-        Some(Seeds { from, to }) if SEEDS_MAX < to - from => {
-            Err(format!("{} seeds, at most {SEEDS_MAX} are run at once", to - from))
-        }
-        Some(seeds) => Ok(seeds),
-        None => Err("write for example `1..200`, which ends with 199".to_owned()),
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) enum Exit {
     NotLive,
     /// `simulate`: two equal runs had different traces.
     NotDeterministic,
+    /// `simulate`, `replay`: a person stopped it; what ran is reported and was good.
+    Interrupted,
 }
 
 impl Exit {
@@ -43,6 +45,8 @@ impl Exit {
             Exit::Unsafe => 10,
             Exit::NotLive => 11,
             Exit::NotDeterministic => 12,
+            // The shell's for SIGINT.
+            Exit::Interrupted => 130,
         }
     }
 }

@@ -21,12 +21,14 @@ mod failure;
 mod forecast;
 mod forecast_talk;
 mod history;
+mod interrupt;
 mod journal_line;
 mod overrides;
 mod plot;
 mod plot_svg;
 mod progress;
 mod record_line;
+mod replay;
 mod series_file;
 mod simulate;
 mod sources;
@@ -72,5 +74,6 @@ fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Forecast(it) => forecast::run(it, common, terminal),
         Verb::Detect(it) => detect::run(it, common, terminal),
         Verb::Simulate(it) => simulate::run(it, common, terminal),
+        Verb::Replay(it) => replay::run(it, common, terminal),
     }
 }

@@ -1,25 +1,91 @@
 //! `evenkeel simulate`: what would the agent have done, and the others?
 //!
 //! **In:** a scenario, and where it is given a recorded load; no agent.
-//! **Out:** one scorecard per controller and seed; the plan of one run as CSV.
+//! **Out:** one scorecard per controller and seed; the plan of one run as CSV; a page.
 //! **Not here:** the simulation itself (`evenkeel-sim`).
+
+mod capacity;
+mod region;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write as _};
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
 
 use evenkeel_core::documents::{self, Diagnostic, Severity};
-use evenkeel_sim::capacity::{ControllerKind, PlanRow, Run, Setup, simulate};
-use evenkeel_sim::scenario::{CapacityScenario, Scenario, ScenarioKind};
+use evenkeel_sim::capacity::PlanRow;
+use evenkeel_sim::report;
+use evenkeel_sim::scenario::{Scenario, ScenarioKind};
 use evenkeel_sim::scorecard::{Scorecard, Violation};
+use evenkeel_sim::timeline::Timeline;
 use evenkeel_sim::workload::{FILE_BYTES_MAX, Workload, WorkloadError};
 use jiff::Timestamp;
 
 use crate::args::{Common, Output, SimulateArgs};
 use crate::failure::{Exit, Failure};
-use crate::table::{Table, count};
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
 use crate::terminal::{Terminal, visible};
+
+/// Most runs that one page shows. Why 12: all controllers of one seed, and not a hundred seeds.
+const REPORT_RUNS_MAX: usize = 12;
+
+/// One run, whatever the kind of scenario.
+struct OneRun {
+    scorecard: Scorecard,
+    plan: Vec<PlanRow>,
+    timeline: Option<Timeline>,
+    second: Second,
+    /// Whether it is the one on trial: the others are there to be beaten.
+    is_judged: bool,
+}
+
+/// How a second run with the same input compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Second {
+    /// There is none: nobody asked, or the first was not whole.
+    None,
+    /// It had the same trace.
+    Same,
+    /// It had another one.
+    Different,
+    /// It was interrupted.
+    Partial,
+}
+
+impl Second {
+    /// Compares `first` with what `again` gives, where that was asked for.
+    fn of(
+        first: &Scorecard,
+        args: &SimulateArgs,
+        again: impl FnOnce() -> Result<Scorecard, Refusal>,
+    ) -> Result<Second, Refusal> {
+        if !args.twice || first.partial {
+            return Ok(Second::None);
+        }
+        let second = again()?;
+        Ok(if second.partial {
+            Second::Partial
+        } else if second.trace_sha256 == first.trace_sha256 {
+            Second::Same
+        } else {
+            Second::Different
+        })
+    }
+}
+
+/// Why there was no run.
+struct Refusal {
+    message: String,
+    hint: &'static str,
+}
+
+/// What every run is done with.
+struct Wanted<'a> {
+    args: &'a SimulateArgs,
+    recorded: Option<&'a Workload>,
+    /// Asked once in a while with what is done and all there is.
+    keep_going: &'a dyn Fn(i64, i64) -> bool,
+}
 
 /// Runs every controller with every seed, and says how they did.
 ///
@@ -32,17 +98,26 @@ pub(crate) fn run(
     common: &Common,
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
-    let kinds = args.controllers();
-    let seeds = args.seeds();
-    if args.plan_out.is_some() && (1 < kinds.len() || 1 < seeds.clone().count()) {
-        return Err(Failure::Usage("--plan-out is the plan of one controller and one seed"));
-    }
     let (file, text) = read(&args.scenario, "the scenario")?;
     let scenario = match Scenario::parse(&file, &text) {
         Ok(scenario) => scenario,
         Err(diagnostic) => return Ok(refused(&diagnostic, terminal)),
     };
-    let ScenarioKind::Capacity(scenario) = scenario.kind;
+    let kinds = match &scenario.kind {
+        ScenarioKind::Capacity(_) => capacity::controllers(args),
+        ScenarioKind::Region(_) => region::controllers(args),
+    };
+    let kinds = match kinds {
+        Ok(kinds) => kinds,
+        Err(refusal) => return Ok(said(&refusal, terminal)),
+    };
+    let n_runs = kinds.len().saturating_mul(args.seeds().count());
+    if args.plan_out.is_some() && 1 < n_runs {
+        return Err(Failure::Usage("--plan-out is the plan of one controller and one seed"));
+    }
+    if args.report.is_some() && REPORT_RUNS_MAX < n_runs {
+        return Err(Failure::Usage("--report shows at most 12 runs; name fewer seeds"));
+    }
     let recorded = match &args.workload {
         None => None,
         Some(path) => {
@@ -53,84 +128,104 @@ pub(crate) fn run(
             }
         }
     };
-    let mut cards = Vec::new();
+    let interrupt = Interrupt::listen();
+    let progress = Progress::steps("simulating");
+    let mut runs: Vec<OneRun> = Vec::new();
     let mut exit = Exit::Done;
-    for seed in seeds {
+    'runs: for seed in args.seeds() {
         for kind in &kinds {
-            let run = match run_one(&scenario, recorded.as_ref(), seed, *kind, args) {
-                Ok(run) => run,
-                Err(error) => {
-                    terminal.error(&error.message);
-                    terminal.hint(error.hint);
-                    return Ok(Exit::Refused);
-                }
+            let n_done = runs.len();
+            let keep_going = |done: i64, all: i64| {
+                let part = usize::try_from(done.saturating_mul(1_000) / all.max(1)).unwrap_or(0);
+                progress.of(n_done * 1_000 + part, n_runs * 1_000);
+                !interrupt.is_wanted()
             };
-            let OneRun { run, is_deterministic } = run;
+            let wanted = Wanted { args, recorded: recorded.as_ref(), keep_going: &keep_going };
+            let run = match &scenario.kind {
+                ScenarioKind::Capacity(it) => {
+                    capacity::run_one(it, kind, kinds.len(), seed, &wanted)
+                }
+                ScenarioKind::Region(it) => region::run_one(it, kind, kinds.len(), seed, &wanted),
+            };
+            let run = match run {
+                Ok(run) => run,
+                Err(refusal) => return Ok(said(&refusal, terminal)),
+            };
             if let Some(path) = &args.plan_out {
                 let write = |source| Failure::Write { path: path.clone(), source };
                 write_plan(path, &run.plan).map_err(write)?;
             }
-            if is_judged(*kind, kinds.len()) {
+            if run.is_judged {
+                let is_deterministic = run.second != Second::Different;
                 let verdict = judged(&run.scorecard, is_deterministic);
                 if verdict != Exit::Done {
-                    say_why(&run.scorecard, is_deterministic, args, terminal);
+                    progress.aside(|| say_why(&run.scorecard, is_deterministic, args, terminal));
                 }
                 exit = worse(exit, verdict);
             }
-            cards.push(run.scorecard);
+            let is_cut = run.scorecard.partial || run.second == Second::Partial;
+            runs.push(run);
+            if is_cut {
+                break 'runs;
+            }
         }
     }
+    drop(progress);
+    if let Some(path) = &args.report {
+        write_report(path, &args.scenario, &scenario, &runs)?;
+    }
+    let cards: Vec<&Scorecard> = runs.iter().map(|it| &it.scorecard).collect();
     match (common.output, cards.as_slice()) {
-        (Output::Json, [card]) => terminal.json(card)?,
+        // A list when several were asked for, also when only one has begun.
+        (Output::Json, [card]) if n_runs == 1 => terminal.json(card)?,
         (Output::Json, cards) => terminal.json(&cards)?,
-        (Output::Text, cards) => {
-            terminal.data(&table(cards))?;
-            terminal.talk(&explained(cards, &scenario.setup));
-        }
+        (Output::Text, cards) => match &scenario.kind {
+            ScenarioKind::Capacity(it) => {
+                terminal.data(&capacity::table(cards))?;
+                terminal.talk(&capacity::explained(cards, &it.setup));
+            }
+            ScenarioKind::Region(it) => {
+                terminal.data(&region::table(cards))?;
+                terminal.talk(&region::explained(cards, it));
+            }
+        },
+    }
+    let what = match runs.last() {
+        Some(last) if last.scorecard.partial => "is partial, and not judged for what it must reach",
+        Some(last) if last.second == Second::Partial => "is not compared with a second one",
+        Some(_) | None => "",
+    };
+    if !what.is_empty() {
+        let n_left = n_runs - cards.len();
+        terminal.talk(&format!("interrupted: the last run {what}; {n_left} more were not begun"));
+        return Ok(if exit == Exit::Done { Exit::Interrupted } else { exit });
     }
     Ok(exit)
 }
 
-/// One run, and whether a second one was the same; `true` where there was none.
-struct OneRun {
-    run: Run,
-    is_deterministic: bool,
+fn said(refusal: &Refusal, terminal: &Terminal) -> Exit {
+    terminal.error(&refusal.message);
+    terminal.hint(refusal.hint);
+    Exit::Refused
 }
 
-/// Why there was no run.
-struct Refusal {
-    message: String,
-    hint: &'static str,
-}
-
-fn run_one(
-    scenario: &CapacityScenario,
-    recorded: Option<&Workload>,
-    seed: u64,
-    kind: ControllerKind,
-    args: &SimulateArgs,
-) -> Result<OneRun, Refusal> {
-    let setup = Setup { seed, keeps_plan: args.plan_out.is_some(), ..scenario.setup.clone() };
-    let made_up;
-    let workload = match recorded {
-        Some(workload) => workload,
-        None => {
-            let load = scenario.load.workload(&setup.scenario, seed);
-            made_up =
-                load.map_err(|error| Refusal { message: error.to_string(), hint: error.hint() })?;
-            &made_up
-        }
+fn write_report(
+    path: &PathBuf,
+    file: &Path,
+    scenario: &Scenario,
+    runs: &[OneRun],
+) -> Result<(), Failure> {
+    let about = match &scenario.kind {
+        ScenarioKind::Capacity(_) => "One load, one kind of unit: how well is it followed?",
+        ScenarioKind::Region(it) => &it.about,
     };
-    let once = || {
-        simulate(workload, &setup, kind)
-            .map_err(|error| Refusal { message: error.to_string(), hint: error.hint() })
-    };
-    let begun = Instant::now();
-    let mut run = once()?;
-    run.scorecard.wall_seconds = begun.elapsed().as_secs_f64();
-    let is_deterministic =
-        !args.twice || once()?.scorecard.trace_sha256 == run.scorecard.trace_sha256;
-    Ok(OneRun { run, is_deterministic })
+    let shown = runs.iter().filter_map(|it| {
+        let timeline = it.timeline.as_ref()?;
+        Some(report::Run { scorecard: &it.scorecard, timeline })
+    });
+    let shown: Vec<report::Run<'_>> = shown.collect();
+    let page = report::page(&scenario.name, about, &file.display().to_string(), &shown);
+    std::fs::write(path, page).map_err(|source| Failure::Write { path: path.clone(), source })
 }
 
 /// A path as messages name it, and the file's text.
@@ -185,18 +280,8 @@ fn refused(diagnostic: &Diagnostic, terminal: &Terminal) -> Exit {
     Exit::Refused
 }
 
-/// Beside others, only the agent is on trial: the rest is there to be beaten. A capacity that
-/// nobody changes is never expected to catch up.
-fn is_judged(kind: ControllerKind, n_controllers: usize) -> bool {
-    match kind {
-        ControllerKind::Evenkeel => true,
-        ControllerKind::Hpa { .. } => n_controllers == 1,
-        ControllerKind::Peak | ControllerKind::Twin | ControllerKind::Oracle => false,
-    }
-}
-
 fn judged(card: &Scorecard, is_deterministic: bool) -> Exit {
-    if card.violations.iter().any(|it| it.invariant != Violation::LIVENESS) {
+    if card.violations.iter().any(|it| !it.is_liveness()) {
         Exit::Unsafe
     } else if !is_deterministic {
         Exit::NotDeterministic
@@ -213,7 +298,7 @@ fn worse(a: Exit, b: Exit) -> Exit {
         Exit::Unsafe => 3,
         Exit::NotDeterministic => 2,
         Exit::NotLive => 1,
-        Exit::Done | Exit::Refused | Exit::Usage | Exit::Unreachable => 0,
+        Exit::Done | Exit::Refused | Exit::Usage | Exit::Unreachable | Exit::Interrupted => 0,
     };
     if rank(a) < rank(b) { b } else { a }
 }
@@ -234,53 +319,13 @@ fn say_why(card: &Scorecard, is_deterministic: bool, args: &SimulateArgs, termin
     if let Some(workload) = &args.workload {
         line.push_str(&format!(" --workload {}", workload.display()));
     }
+    let scale = args.scale().to_string();
+    if scale != "1" {
+        line.push_str(&format!(" --scale {scale}"));
+    }
     line.push_str(&format!(" --controller {} --seed {}", card.controller, card.seed));
     if !is_deterministic {
         line.push_str(" --twice");
     }
     terminal.hint(&format!("reproduce with `{}`", visible(&line)));
-}
-
-fn table(cards: &[Scorecard]) -> String {
-    let mut table = Table::new([
-        "controller",
-        "seed",
-        "tau_u %",
-        "cost/oracle",
-        "changes",
-        "theta_u %",
-        "theta_o %",
-        "unserved %",
-        "cost usd",
-        "violations",
-    ]);
-    for card in cards {
-        table.row([
-            card.controller.clone(),
-            card.seed.to_string(),
-            format!("{:.3}", card.tau_u),
-            format!("{:.3}", card.cost_ratio),
-            card.capacity_changes.to_string(),
-            format!("{:.2}", card.theta_u),
-            format!("{:.1}", card.theta_o),
-            format!("{:.3}", 100.0 * card.unserved_ratio),
-            format!("{:.2}", card.cost_usd),
-            card.violations.len().to_string(),
-        ]);
-    }
-    table.text()
-}
-
-/// What the numbers are about, for who sees them for the first time.
-fn explained(cards: &[Scorecard], setup: &Setup) -> String {
-    let wall_seconds: f64 = cards.iter().map(|it| it.wall_seconds).sum();
-    format!(
-        "{} of virtual time in {wall_seconds:.1} s; the objective is at most {} % of the time \
-         under demand (tau_u), then the lowest cost, then the fewest changes",
-        cards.first().map_or_else(String::new, |it| count(
-            usize::try_from(it.simulated_seconds / 86_400).unwrap_or_default(),
-            "day"
-        )),
-        100.0 * setup.under_time_ratio_max,
-    )
 }

@@ -159,7 +159,15 @@ pub fn demand(
 }
 
 /// Most that a latency above its objective multiplies the ready capacity by.
+///
+/// Why 2: whether units help shows when they are there, and only then may more come.
 const LATENCY_RATIO_MAX: f64 = 2.0;
+
+/// Most that a latency asks for, of what the load needs, where a load is measured.
+///
+/// Why 2.5: a dependency that takes twice the time may need twice the units that wait for
+/// it, and some to work off what waits. Beyond that the cause is elsewhere.
+const LATENCY_OF_LOAD_MAX: f64 = 2.5;
 
 /// 11 units for 10 are `0.10000000000000009` more: still a tolerance of 0.1.
 const ROUNDING_ERROR: f64 = 1e-9;
@@ -191,7 +199,13 @@ pub fn recommend(
         }
         (one, None) | (None, one) => one,
     };
-    let latency = largest(Kind::Latency, &|it| it.demand);
+    let latency = largest(Kind::Latency, &|it| it.demand).map(|(units, signal)| {
+        // A latency that so many more than the load needs do not lower has another cause.
+        let most = work
+            .filter(|_| quality == Quality::Good)
+            .map_or(f64::INFINITY, |it| (it.0 * LATENCY_OF_LOAD_MAX).max(f64::from(current)));
+        (units.min(most), signal)
+    });
     let most = [work, latency].into_iter().flatten().max_by(|a, b| a.0.total_cmp(&b.0));
     let ahead = largest(Kind::Load, &|it| Some(it.covers()?.grow_to)).map(|(grow_to, signal)| {
         let keep = largest(Kind::Load, &|it| Some(it.covers()?.keep)).map_or(grow_to, |it| it.0);
@@ -248,6 +262,12 @@ impl SignalFinding {
 /// cost 0.3% and a tenth more changes (the capacity bench, 2026-11-21).
 const LOOK_BACK_BESIDE_FORECAST: SignedDuration = SignedDuration::from_mins(1);
 
+/// What a demand falls to within the policy's look back when nothing is wrong.
+///
+/// Why 0.8: the steepest hour of the traces at hand loses a twentieth in 5 min, noise
+/// included; callers that fail take two fifths of a load away within one.
+const ORDINARY_FALL_RATIO: f64 = 0.8;
+
 /// Proposes a capacity from the newest recommendation and those before it.
 ///
 /// Postcondition: with any quality but good, `desired >= current`.
@@ -298,9 +318,21 @@ pub fn propose(
     if now < covered_at {
         return keep(Reason::Stabilizing { formula, until: covered_at });
     }
-    // Where a forecast says what comes, the look back only has to outlast one sample.
-    let window = if ahead.is_some() { window.min(LOOK_BACK_BESIDE_FORECAST) } else { window };
-    let (at, highest) = look_back.highest_since(now, window).unwrap_or((now, formula));
+    // Where a forecast says what load comes, the look back for loads only has to outlast one
+    // sample. Nobody forecasts a latency or a queue.
+    // Nor a load that falls off a cliff: whoever sends it may be broken, and back in minutes.
+    let (_, before) = look_back.highest_since(now, window).unwrap_or((now, formula));
+    let is_ordinary = f64::from(before) * ORDINARY_FALL_RATIO <= f64::from(formula);
+    let short = match ahead {
+        Some(_) if is_ordinary => window.min(LOOK_BACK_BESIDE_FORECAST),
+        Some(_) | None => window,
+    };
+    let (at, highest) = look_back.highest_since(now, short).unwrap_or((now, formula));
+    let others = look_back.highest_led_by_others_since(now, window);
+    let (at, highest, window) = match others {
+        Some((at, others)) if highest < others => (at, others, window),
+        Some(_) | None => (at, highest, short),
+    };
     if current <= highest {
         return keep(Reason::Stabilizing { formula, until: later(at, window) });
     }

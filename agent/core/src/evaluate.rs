@@ -101,6 +101,12 @@ impl<'a> InForce<'a> {
     }
 }
 
+/// How long a provider may go on showing what there was before a change that it confirmed.
+///
+/// Why 2 min: eventually consistent control planes are seconds behind, a minute when they
+/// are throttled; whoever changes it back by hand is obeyed that much later.
+const SETTLES_WITHIN: SignedDuration = SignedDuration::from_mins(2);
+
 struct Batch<'a> {
     now: Timestamp,
     documents: &'a Documents,
@@ -277,6 +283,16 @@ impl<'a> Batch<'a> {
             // Growing from a capacity that is no longer there could mean shrinking.
             let message =
                 format!("the reading {current} is from before the last change, to {expected}");
+            return Some(Conclusion::CapacityUnknown { message });
+        }
+        // A provider that answers before it acts, or reads from a copy, shows for a while
+        // what there was before. That is nobody else's change, and nothing to decide on.
+        let is_settling = memory.and_then(|it| it.known_before) == Some(current)
+            && changed_at.is_some_and(|it| self.now.duration_since(it) < SETTLES_WITHIN);
+        if is_settling {
+            let message = format!(
+                "the provider still shows {current}, as before the last change, to {expected}"
+            );
             return Some(Conclusion::CapacityUnknown { message });
         }
         let target_id = target.id.clone();

@@ -19,10 +19,19 @@ pub const GAP_MAX: SignedDuration = SignedDuration::from_mins(1);
 /// (1 h) at the shortest evaluation period (1 s), and some.
 const RECOMMENDATIONS_MAX: usize = 3_700;
 
+/// One recommendation.
+#[derive(Clone, Copy, Debug)]
+struct Recommended {
+    at: Timestamp,
+    capacity: Capacity,
+    /// Whether a load asked for it, and not a latency or a queue.
+    is_load_led: bool,
+}
+
 /// The past recommendations of one target, bounded.
 #[derive(Clone, Debug, Default)]
 pub struct LookBack {
-    recommendations: VecDeque<(Timestamp, Capacity)>,
+    recommendations: VecDeque<Recommended>,
     good_since: Option<Timestamp>,
     observed_at: Option<Timestamp>,
 }
@@ -34,6 +43,7 @@ impl LookBack {
         &mut self,
         now: Timestamp,
         capacity: Capacity,
+        is_load_led: bool,
         is_good: bool,
         window: SignedDuration,
     ) {
@@ -44,8 +54,8 @@ impl LookBack {
             self.good_since = Some(now);
         }
         self.observed_at = Some(now);
-        self.recommendations.push_back((now, capacity));
-        while self.recommendations.front().is_some_and(|(at, _)| window < now.duration_since(*at))
+        self.recommendations.push_back(Recommended { at: now, capacity, is_load_led });
+        while self.recommendations.front().is_some_and(|it| window < now.duration_since(it.at))
             || RECOMMENDATIONS_MAX < self.recommendations.len()
         {
             self.recommendations.pop_front();
@@ -83,6 +93,17 @@ impl LookBack {
         self.within(now, window).min_by_key(|(at, it)| (*it, std::cmp::Reverse(*at)))
     }
 
+    /// The highest that a latency or a queue asked for within the last `window`, and when it was
+    /// newest.
+    pub fn highest_led_by_others_since(
+        &self,
+        now: Timestamp,
+        window: SignedDuration,
+    ) -> Option<(Timestamp, Capacity)> {
+        let others = self.recent(now, window).filter(|it| !it.is_load_led);
+        others.map(|it| (it.at, it.capacity)).max_by_key(|(at, it)| (*it, *at))
+    }
+
     /// The highest recommendation of the last `window` and when it was newest.
     pub fn highest_since(
         &self,
@@ -97,11 +118,14 @@ impl LookBack {
         now: Timestamp,
         window: SignedDuration,
     ) -> impl Iterator<Item = (Timestamp, Capacity)> {
+        self.recent(now, window).map(|it| (it.at, it.capacity))
+    }
+
+    fn recent(&self, now: Timestamp, window: SignedDuration) -> impl Iterator<Item = &Recommended> {
         // The newest one always counts, also with a window of 0.
         self.recommendations
             .iter()
-            .copied()
-            .filter(move |(at, _)| *at == now || now.duration_since(*at) < window)
+            .filter(move |it| it.at == now || now.duration_since(it.at) < window)
     }
 
     /// Since when every evaluation had good signals, without a gap; `None` when

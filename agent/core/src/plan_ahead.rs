@@ -213,9 +213,8 @@ impl Plan {
         let per_unit = question.value_per_unit;
         let step = question.lead_time.as_secs_f64() / to_f64(LEAD_STEPS);
         let mut distributions: Vec<Distribution> = Vec::with_capacity(STEPS);
-        for i in 1..=STEPS {
-            let ahead = age.as_secs_f64() + step * to_f64(i);
-            let mut it = Distribution::at(outlook, ahead, per_unit);
+        let aheads = (1..=STEPS).map(|i| age.as_secs_f64() + step * to_f64(i));
+        for mut it in Distribution::along(outlook, aheads, per_unit) {
             if let Some(lead) = distributions.get(LEAD_STEPS - 1) {
                 it.narrow_towards(lead, LATER_SPREAD_RATIO);
             }

@@ -5,7 +5,7 @@
 //! **Not here:** anything that must survive a restart ([`crate::state`]). All of
 //! this is observed anew, and until it has been, nothing is removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,6 +21,7 @@ use crate::quality::{
     Absence, CapacityReading, Doubt, Quality, Reading, SignalReading, TargetObservation,
 };
 use crate::sudden_drop::LoadMemory;
+use crate::units::Capacity;
 
 /// Everything seen, by target.
 #[derive(Debug, Default)]
@@ -34,6 +35,10 @@ pub struct TargetSight {
     capacity: Option<Result<CapacityReading, String>>,
     /// The last reading before that one.
     capacity_before: Option<CapacityReading>,
+    /// Latencies above their objective that units were added for, by signal.
+    pressing: BTreeMap<SignalName, Pressing>,
+    /// What served within the last [`LATENCY_AGE`], oldest first.
+    served: VecDeque<(Timestamp, Capacity)>,
     findings: Vec<SignalFinding>,
     recommendation: Option<Recommendation>,
     look_back: LookBack,
@@ -53,10 +58,38 @@ struct Look<'a> {
     period: SignedDuration,
 }
 
+impl Look<'_> {
+    /// The capacity that the provider is set to; `otherwise` where it does not say.
+    fn current_or(&self, otherwise: f64) -> f64 {
+        self.capacity.map_or(otherwise, |it| f64::from(it.current))
+    }
+}
+
 /// The time between two looks before there were two.
 ///
 /// Why 15 s: the daemon's default evaluation period.
 const PERIOD_ASSUMED: SignedDuration = SignedDuration::from_secs(15);
+
+/// A latency above its objective, and what served when it was at its worst.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Pressing {
+    value: f64,
+    served: Capacity,
+}
+
+/// What a latency must fall to, of what it was, when units have come for it.
+///
+/// Why 0.9: below that it is noise. Where more units do not lower it, as with one sick
+/// unit among many or a dependency that is full, still more will not either.
+const RELIEF_RATIO: f64 = 0.9;
+
+/// How old a latency may be about: the range of its query, its scrape and its look.
+///
+/// Why 1 min: the usual range of a `rate`, and the shortest that has four samples.
+const LATENCY_AGE: SignedDuration = SignedDuration::from_mins(1);
+
+/// Most looks of that time that are remembered. Why 60: one per second.
+const SERVED_MAX: usize = 60;
 
 impl Sight {
     /// Takes in one observation: judges its signals and remembers what follows.
@@ -96,6 +129,7 @@ impl Sight {
             // A share of time has no unit: what was learned outlives a reload.
             it.shortfalls.retain(|signal, _| has_forecast(documents, id, signal));
             it.loads.clear();
+            it.pressing.clear();
         }
     }
 
@@ -132,6 +166,7 @@ impl TargetSight {
     fn observe_signals(&mut self, look: &Look<'_>, readings: &[SignalReading]) {
         let policy = look.policy;
         self.findings.clear();
+        self.remember_served(look);
         for signal in &policy.signals {
             let reading = readings.iter().find(|it| it.signal == signal.name);
             let finding = self.judge(look, signal, reading);
@@ -150,8 +185,24 @@ impl TargetSight {
         };
         let window = policy.scale_down.stabilization.max(policy.scale_up.stabilization);
         let is_good = recommendation.quality == Quality::Good;
-        self.look_back.push(look.now, remembered, is_good, window);
+        let is_load = |name: &SignalName| {
+            let signal = policy.signals.iter().find(|it| it.name == *name);
+            signal.is_some_and(|it| matches!(it.rule, Rule::ValuePerUnit { .. }))
+        };
+        let is_load_led = recommendation.leading.as_ref().is_none_or(is_load);
+        self.look_back.push(look.now, remembered, is_load_led, is_good, window);
         self.recommendation = Some(recommendation);
+    }
+
+    fn remember_served(&mut self, look: &Look<'_>) {
+        if let Some(CapacityReading { current, ready, .. }) = look.capacity {
+            self.served.push_back((look.now, ready.unwrap_or(current)));
+        }
+        while self.served.front().is_some_and(|(at, _)| LATENCY_AGE < look.now.duration_since(*at))
+            || SERVED_MAX < self.served.len()
+        {
+            self.served.pop_front();
+        }
     }
 
     fn judge(
@@ -196,9 +247,16 @@ impl TargetSight {
             Some(_) => 0.0,
             None => look.policy.headroom_ratio,
         };
+        // Whatever was fewer than now made the latency what it is: units that came since then
+        // must not be multiplied by it.
+        let served = self.served.iter().map(|(_, it)| *it).min();
+        let is_in_vain = self.presses_in_vain(signal, value, served.unwrap_or_default());
         let asked = |it: CapacityReading| {
             let tolerance_ratio = look.policy.tolerance_ratio;
-            demand(signal.rule, value, headroom_ratio, tolerance_ratio, it.current, it.ready)
+            let ready = served.or(it.ready);
+            let asked =
+                demand(signal.rule, value, headroom_ratio, tolerance_ratio, it.current, ready);
+            if is_in_vain { asked.map(|it| it.min(look.current_or(it))) } else { asked }
         };
         SignalFinding {
             signal: signal.name.clone(),
@@ -210,6 +268,31 @@ impl TargetSight {
             absence: None,
             forecast,
         }
+    }
+
+    /// Whether units came for this latency and it did not fall: it keeps what there is, and
+    /// asks for no more until it falls.
+    fn presses_in_vain(&mut self, signal: &Signal, value: f64, served: Capacity) -> bool {
+        let Rule::LatencyObjective { objective_seconds } = signal.rule else { return false };
+        if value <= objective_seconds {
+            self.pressing.remove(&signal.name);
+            return false;
+        }
+        let now = Pressing { value, served };
+        let Some(before) = self.pressing.get_mut(&signal.name) else {
+            self.pressing.insert(signal.name.clone(), now);
+            return false;
+        };
+        if served <= before.served {
+            // What was asked for is not there yet.
+            *before = Pressing { value: value.max(before.value), served };
+            return false;
+        }
+        let is_relief = value <= before.value * RELIEF_RATIO;
+        if is_relief {
+            *before = now;
+        }
+        !is_relief
     }
 
     /// What the outlook that came with a reading asks for.

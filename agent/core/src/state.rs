@@ -53,6 +53,9 @@ pub struct TargetState {
     /// The capacity that should be at the provider unless somebody else changes
     /// it; `None` before the first sight.
     pub known: Option<Capacity>,
+    /// What there was before the agent's last change.
+    #[serde(default)]
+    pub known_before: Option<Capacity>,
     /// An effect that has not ended for sure.
     pub in_flight: Option<InFlight>,
     /// When the last change ended (or may have), in either direction.
@@ -273,6 +276,7 @@ impl State {
                     it.growing.take_if(|growing| to < growing.to);
                 }
                 it.known = Some(in_flight.desired);
+                it.known_before = Some(in_flight.expected);
                 it.changed_at = Some(at);
                 it.in_flight = None;
                 it.failed = None;

@@ -26,8 +26,9 @@ use evenkeel_core::record::Record;
 use evenkeel_core::state::State;
 use evenkeel_daemon::demo::{Stage, run_quietly};
 use evenkeel_daemon::journal::Journal;
+use evenkeel_sim::Region;
 use evenkeel_sim::load::LoadCurve;
-use evenkeel_sim::{Region, ServiceKind, ServiceSpec};
+use evenkeel_sim::world::{RetrySpec, ServiceKind, ServiceSpec, UnitSpec, WorldSpec};
 use evenkeel_store::{SigningKey, Store};
 use evenkeel_testbed::{http, wait_until};
 use jiff::{SignedDuration, Timestamp};
@@ -53,7 +54,7 @@ fn freezes() -> bool {
     let folder = tempfile::tempdir().expect("a folder");
     let start: Timestamp = "2026-03-02T06:00:00Z".parse().expect("a time");
     let region =
-        Region::with(1, start, services(), &[]).expect("the services are within their ranges");
+        Region::with(1, start, world(), Vec::new()).expect("the services are within their ranges");
     let stage = Stage {
         folder: folder.path().to_owned(),
         documents: documents(),
@@ -190,25 +191,44 @@ fn record(at: Timestamp, n: usize) -> Record {
     }
 }
 
+fn world() -> WorldSpec {
+    WorldSpec {
+        zones: ["a", "b", "c"].map(str::to_owned).to_vec(),
+        services: services(),
+        // As many as are asked for: the daemon is what is measured.
+        launches_per_minute_max: 1e6,
+        zone_units_max: 2_000_000,
+        fail_open_ratio: 0.5,
+    }
+}
+
 fn services() -> Vec<ServiceSpec> {
     (0..N_TARGETS)
         .map(|place| ServiceSpec {
             name: format!("service-{place:05}"),
-            kind: ServiceKind::Web { timeout_seconds: 10.0 },
+            kind: ServiceKind::Web { queue_per_unit_max: 20.0, timeout_seconds: 2.0 },
             // Noisy on purpose: capacities must change for a freeze to have work.
-            load: LoadCurve {
+            load: Some(LoadCurve {
                 trough_rps: 250.0,
                 peak_rps: 1_400.0,
                 peak_hour: f64::from(u32::try_from(place % 24).expect("small")),
                 weekend_ratio: 0.85,
                 noise_ratio: 0.3,
-            },
-            unit_rps: 50.0,
-            unit_parallel: 4,
-            service_p95_seconds: 0.08,
+            }),
+            calls: Vec::new(),
+            unit: UnitSpec { slots: 2, service_seconds: 0.04, cpu_ratio: 0.7 },
+            units_start: 15,
+            units_min: 2,
+            units_max: 200,
+            boot_median_seconds: 90.0,
+            boot_sigma: 0.3,
+            start_calls: 0.0,
+            retries: RetrySpec { retries: 0, budget_ratio: None },
             objective_seconds: 0.3,
+            objective_ratio: 0.99,
             unit_usd_per_hour: 0.17,
-            initial_utilisation: 1.0,
+            is_scaled: true,
+            is_critical: true,
         })
         .collect()
 }

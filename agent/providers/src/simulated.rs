@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use evenkeel_core::documents::ProviderRef;
 use evenkeel_core::quality::CapacityReading;
 use evenkeel_core::units::Capacity;
-use evenkeel_sim::region::Region;
+use evenkeel_sim::provider::Inventory;
+use evenkeel_sim::region::{ProviderFault, Region};
 use jiff::Timestamp;
 
 use crate::failure::ReadError;
@@ -44,20 +45,21 @@ impl Simulated {
 }
 
 fn read_one(
-    region: &Region,
+    region: &mut Region,
     reference: &ProviderRef,
     read_at: Timestamp,
 ) -> Result<CapacityReading, ReadError> {
     let service = service_of(reference)?;
-    let Some(current) = region.current_capacity(service) else {
-        let known: Vec<&str> = region.services().map(|it| it.name.as_str()).collect();
-        return Err(ReadError::Absent {
-            what: format!("simulated service `{service}`"),
-            hint: format!("the region has {}", known.join(", ")),
-        });
-    };
-    let ready = region.metric("ready_capacity", service).map(Capacity::covering);
-    Ok(CapacityReading { current: Capacity(current), ready, read_at })
+    let what = || format!("simulated service `{service}`");
+    let inventory = region.inventory(service).map_err(|fault| match fault {
+        ProviderFault::NoSuchService { known, .. } => {
+            ReadError::Absent { what: what(), hint: format!("the region has {known}") }
+        }
+        ProviderFault::Rejected(reason) => ReadError::Refused { what: what(), reason },
+        ProviderFault::NoAnswer(reason) => ReadError::Silent { what: what(), reason },
+    })?;
+    let Inventory { desired, ready } = inventory;
+    Ok(CapacityReading { current: Capacity(desired), ready: Some(Capacity(ready)), read_at })
 }
 
 /// The service of a reference that was routed here.
@@ -78,8 +80,8 @@ impl Provider for Simulated {
 
     async fn read(&self, references: &[&ProviderRef]) -> Vec<Result<CapacityReading, ReadError>> {
         let now = (self.clock)();
-        let region = self.region(now);
-        references.iter().map(|it| read_one(&region, it, now)).collect()
+        let mut region = self.region(now);
+        references.iter().map(|it| read_one(&mut region, it, now)).collect()
     }
 
     async fn set_capacity(&self, request: &SetCapacityRequest) -> EffectReport {
@@ -91,7 +93,10 @@ impl Provider for Simulated {
         let now = (self.clock)();
         match self.region(now).set_capacity(service, desired, Some(expected)) {
             Ok(()) => EffectReport::done(&format!("capacity set to {desired}")),
-            Err(fault) => EffectReport::rejected(&fault.to_string()),
+            Err(ProviderFault::NoAnswer(reason)) => EffectReport::unknown(&reason),
+            Err(fault @ (ProviderFault::NoSuchService { .. } | ProviderFault::Rejected(_))) => {
+                EffectReport::rejected(&fault.to_string())
+            }
         }
     }
 }

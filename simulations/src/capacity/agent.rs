@@ -180,6 +180,13 @@ impl Controller for Evenkeel {
         }
         desired
     }
+
+    fn expected(&self) -> Option<(i64, [f64; 3])> {
+        let outlook = self.outlook.as_deref()?;
+        let ahead = self.forecaster.as_ref()?.settings().lead_time;
+        let quantiles = [0.1, 0.5, 0.9].map(|level| outlook.quantile(ahead, level));
+        Some((ahead.as_secs(), quantiles))
+    }
 }
 
 /// Unix seconds as an instant; a workload has none that is out of range.

@@ -1,6 +1,6 @@
 //! Controllers by name, and the oracle, which needs no controller.
 //!
-//! **In:** `evenkeel`, `hpa`, `hpa:85`, `static`, `none`, `oracle`.
+//! **In:** `evenkeel`, `hpa`, `hpa:85`, `tracking`, `tracking:60`, `static`, `none`, `oracle`.
 //! **Out:** a run of that controller.
 //! **Not here:** their arithmetic.
 
@@ -8,13 +8,18 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{
-    Evenkeel, Hpa, Peak, PlanRow, Run, Setup, SetupError, Tally, Trace, Twin, run, units_for,
+    Evenkeel, Hpa, KeepGoing, Peak, PlanRow, Run, Setup, SetupError, Tally, Trace, Tracking, Twin,
+    record, recorder, run_while, units_for,
 };
+use crate::timeline::Recorder;
 use crate::workload::Workload;
 
 /// HPA's target when none is named, in percent. Why 70: what most people set, and what the
 /// published comparisons use.
 const HPA_TARGET_PERCENT: f64 = 70.0;
+/// Target tracking's target when none is named, in percent. Why 70: that of HPA, so that the two
+/// differ in how they follow and in nothing else.
+const TRACKING_TARGET_PERCENT: f64 = 70.0;
 
 /// Which controller decides.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +28,9 @@ pub enum ControllerKind {
     Evenkeel,
     /// Kubernetes' HPA at a target utilisation in percent, in `1.0 ..= 100.0`.
     Hpa { target_percent: f64 },
+    /// AWS' target tracking at a target utilisation in percent, in `1.0 ..= 100.0`, with a
+    /// schedule made from the history.
+    Tracking { target_percent: f64 },
     /// The most that the history needed.
     Peak,
     /// No agent: what was needed when the scored part began.
@@ -36,7 +44,7 @@ pub enum ControllerKind {
 pub enum ControllerKindError {
     /// No such name.
     #[error(
-        "`{name}` is not a controller; there are `evenkeel`, `hpa`, `hpa:85`, `static`, `none` and `oracle`"
+        "`{name}` is not a controller; there are `evenkeel`, `hpa`, `hpa:85`, `tracking`, `static`, `none` and `oracle`"
     )]
     Unknown { name: String },
     /// A target that makes no sense.
@@ -44,13 +52,19 @@ pub enum ControllerKindError {
         "`{target}` is not a target of HPA; write a percentage from 1 to 100, such as `hpa:85`"
     )]
     Target { target: String },
+    /// As above.
+    #[error(
+        "`{target}` is not a target of tracking; write a percentage from 1 to 100, such as `tracking:60`"
+    )]
+    TrackingTarget { target: String },
 }
 
 impl ControllerKind {
-    /// All of them, HPA at its default target.
-    pub const ALL: [ControllerKind; 5] = [
+    /// All of them, at their default targets.
+    pub const ALL: [ControllerKind; 6] = [
         ControllerKind::Evenkeel,
         ControllerKind::Hpa { target_percent: HPA_TARGET_PERCENT },
+        ControllerKind::Tracking { target_percent: TRACKING_TARGET_PERCENT },
         ControllerKind::Peak,
         ControllerKind::Twin,
         ControllerKind::Oracle,
@@ -62,6 +76,9 @@ impl fmt::Display for ControllerKind {
         match self {
             ControllerKind::Evenkeel => f.pad("evenkeel"),
             ControllerKind::Hpa { target_percent } => f.pad(&format!("hpa:{target_percent}")),
+            ControllerKind::Tracking { target_percent } => {
+                f.pad(&format!("tracking:{target_percent}"))
+            }
             ControllerKind::Peak => f.pad("static"),
             ControllerKind::Twin => f.pad("none"),
             ControllerKind::Oracle => f.pad("oracle"),
@@ -76,24 +93,32 @@ impl FromStr for ControllerKind {
         match text {
             "evenkeel" => Ok(ControllerKind::Evenkeel),
             "hpa" => Ok(ControllerKind::Hpa { target_percent: HPA_TARGET_PERCENT }),
+            "tracking" => Ok(ControllerKind::Tracking { target_percent: TRACKING_TARGET_PERCENT }),
             "static" => Ok(ControllerKind::Peak),
             "none" => Ok(ControllerKind::Twin),
             "oracle" => Ok(ControllerKind::Oracle),
             _ => {
-                let Some(target) = text.strip_prefix("hpa:") else {
-                    return Err(ControllerKindError::Unknown { name: text.to_owned() });
-                };
-                match target.trim_end_matches('%').parse::<f64>() {
-                    Ok(target_percent) if (1.0..=100.0).contains(&target_percent) => {
-                        Ok(ControllerKind::Hpa { target_percent })
-                    }
-                    Ok(_) | Err(_) => {
-                        Err(ControllerKindError::Target { target: target.to_owned() })
-                    }
+                if let Some(target) = text.strip_prefix("hpa:") {
+                    let fault = || ControllerKindError::Target { target: target.to_owned() };
+                    let target_percent = percentage(target).ok_or_else(fault)?;
+                    return Ok(ControllerKind::Hpa { target_percent });
                 }
+                if let Some(target) = text.strip_prefix("tracking:") {
+                    let fault =
+                        || ControllerKindError::TrackingTarget { target: target.to_owned() };
+                    let target_percent = percentage(target).ok_or_else(fault)?;
+                    return Ok(ControllerKind::Tracking { target_percent });
+                }
+                Err(ControllerKindError::Unknown { name: text.to_owned() })
             }
         }
     }
+}
+
+/// A target in percent, with or without its sign; `None` when it is not from 1 to 100.
+pub(crate) fn percentage(text: &str) -> Option<f64> {
+    let percent: f64 = text.trim_end_matches('%').parse().ok()?;
+    (1.0..=100.0).contains(&percent).then_some(percent)
 }
 
 /// Runs the controller of that name over `workload`.
@@ -106,16 +131,33 @@ pub fn simulate(
     setup: &Setup,
     kind: ControllerKind,
 ) -> Result<Run, SetupError> {
+    simulate_while(workload, setup, kind, &|_, _| true)
+}
+
+/// The same for as long as `keep_going` says so.
+///
+/// # Errors
+///
+/// As [`run`](super::run).
+pub fn simulate_while(
+    workload: &Workload,
+    setup: &Setup,
+    kind: ControllerKind,
+    keep_going: KeepGoing<'_>,
+) -> Result<Run, SetupError> {
     match kind {
         ControllerKind::Evenkeel => {
             let unit = setup.check(workload)?;
-            run(workload, setup, &mut Evenkeel::new(setup, workload, unit)?)
+            run_while(workload, setup, &mut Evenkeel::new(setup, workload, unit)?, keep_going)
         }
         ControllerKind::Hpa { target_percent } => {
-            run(workload, setup, &mut Hpa::new(target_percent))
+            run_while(workload, setup, &mut Hpa::new(target_percent), keep_going)
         }
-        ControllerKind::Peak => run(workload, setup, &mut Peak),
-        ControllerKind::Twin => run(workload, setup, &mut Twin),
+        ControllerKind::Tracking { target_percent } => {
+            run_while(workload, setup, &mut Tracking::new(target_percent), keep_going)
+        }
+        ControllerKind::Peak => run_while(workload, setup, &mut Peak, keep_going),
+        ControllerKind::Twin => run_while(workload, setup, &mut Twin, keep_going),
         ControllerKind::Oracle => oracle(workload, setup),
     }
 }
@@ -132,12 +174,16 @@ fn oracle(workload: &Workload, setup: &Setup) -> Result<Run, SetupError> {
     let mut tally = Tally::default();
     let mut trace = Trace::default();
     let mut plan: Vec<PlanRow> = Vec::new();
+    let mut recorder = recorder(workload, setup, unit);
     let mut last = None;
     for (sample, end) in samples.iter().zip(ends).filter(|(_, end)| scored_from < *end) {
         let at = sample.at.max(scored_from);
         let units = units_for(sample.value, unit);
         let row = PlanRow { at, demand: units, desired: units, ready: units };
         tally.add(end - at, sample.value, unit, row);
+        if let Some(recorder) = &mut recorder {
+            record(recorder, end - at, sample.value, unit, setup, row, None);
+        }
         if last != Some(units) {
             trace.line(format_args!("{at} demand {units} desired {units} ready {units}"));
             plan.push(row);
@@ -152,5 +198,5 @@ fn oracle(workload: &Workload, setup: &Setup) -> Result<Run, SetupError> {
     let label = ControllerKind::Oracle.to_string();
     let seconds = ends_at - workload.starts_at();
     let scorecard = tally.scorecard(setup, &label, seconds, Vec::new(), trace.finish());
-    Ok(Run { scorecard, plan })
+    Ok(Run { scorecard, plan, timeline: recorder.map(Recorder::finish) })
 }

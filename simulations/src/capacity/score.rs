@@ -16,6 +16,9 @@ use crate::scorecard::{Scorecard, Violation};
 pub struct Trace {
     sha256: Sha256,
     pending: String,
+    /// All of it, for tests.
+    #[cfg(test)]
+    pub(crate) lines: Vec<String>,
 }
 
 /// Text gathered before it is hashed. Why 8 KiB: one call per line costs more than hashing.
@@ -24,6 +27,8 @@ const PENDING_BYTES: usize = 8 << 10;
 impl Trace {
     /// Adds one line.
     pub fn line(&mut self, text: Arguments<'_>) {
+        #[cfg(test)]
+        self.lines.push(text.to_string());
         // Writing to a `String` cannot fail.
         let _infallible = self.pending.write_fmt(text);
         self.pending.push('\n');
@@ -34,7 +39,7 @@ impl Trace {
     }
 
     /// Hex SHA-256 of all lines.
-    pub(super) fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         self.sha256.update(self.pending.as_bytes());
         let digest = self.sha256.finalize();
         digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
@@ -126,6 +131,9 @@ impl Tally {
             pages: 0,
             mttd_seconds: None,
             mttr_seconds: None,
+            slo_bad_seconds: u64::try_from(self.under_seconds).unwrap_or_default(),
+            lost_requests: self.unserved,
+            partial: false,
             violations,
             trace_sha256,
         }

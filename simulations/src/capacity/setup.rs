@@ -35,6 +35,8 @@ pub struct Setup {
     pub under_demand_max: Option<i64>,
     /// Whether [`super::Run::plan`] is wanted.
     pub keeps_plan: bool,
+    /// Whether to keep [`crate::capacity::Run::timeline`].
+    pub keeps_timeline: bool,
 }
 
 impl Default for Setup {
@@ -53,6 +55,7 @@ impl Default for Setup {
             under_time_ratio_max: 0.005,
             under_demand_max: None,
             keeps_plan: false,
+            keeps_timeline: false,
         }
     }
 }

@@ -2,24 +2,17 @@
 //!
 //! **In:** YAML.
 //! **Out:** a checked [`Scenario`], or what is wrong and where.
-//! **Not here:** what the numbers are for ([`crate::capacity::Setup`]).
+//! **Not here:** what the numbers are for ([`crate::capacity::Setup`]), the region
+//! ([`super::raw_region`]).
 
-use evenkeel_core::units::parse_duration;
-use jiff::SignedDuration;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
-use serde_saphyr::{Location, Spanned};
+use serde::Deserialize;
+use serde_saphyr::Spanned;
 
-use super::{CapacityScenario, MADE_UP_DAYS_MAX, MadeUpLoad, Scenario, ScenarioKind, seconds};
+use super::raw_region::RawRegion;
+use super::value::{CHANGE_IT, Length, RawFault, is_name, name_fault, within};
+use super::{CapacityScenario, MADE_UP_DAYS_MAX, MadeUpLoad, Scenario, ScenarioKind};
 use crate::capacity::{Setup, SetupError};
 use crate::load::LoadCurve;
-
-/// What is wrong with a value that was read.
-pub(super) struct RawFault {
-    pub(super) location: Location,
-    pub(super) message: String,
-    pub(super) hint: &'static str,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -29,7 +22,7 @@ pub(super) struct RawScenario {
     #[serde(rename = "kind")]
     _kind: RawKind,
     metadata: RawMetadata,
-    spec: RawSpec,
+    spec: Spanned<RawSpec>,
 }
 
 #[derive(Deserialize)]
@@ -47,13 +40,15 @@ enum RawKind {
 #[serde(deny_unknown_fields)]
 struct RawMetadata {
     name: Spanned<String>,
+    incident: Option<Spanned<u8>>,
 }
 
-/// Exactly one field; the world of services will be the second.
+/// Exactly one field.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSpec {
-    capacity: RawCapacity,
+    capacity: Option<RawCapacity>,
+    region: Option<RawRegion>,
 }
 
 #[derive(Deserialize)]
@@ -101,36 +96,39 @@ struct RawLoad {
     noise_ratio: Spanned<f64>,
 }
 
-/// `15s`, `5m`, `2d`.
-#[derive(Clone, Copy)]
-struct Length(SignedDuration);
-
-impl<'de> Deserialize<'de> for Length {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Length, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse_duration(&text).map(Length).map_err(D::Error::custom)
-    }
-}
-
-/// Longest name, as everywhere in the agent.
-const NAME_BYTES_MAX: usize = 128;
+/// Incidents of the museum.
+const INCIDENTS_MAX: u8 = 25;
 
 impl RawScenario {
     pub(super) fn checked(self) -> Result<Scenario, RawFault> {
-        let RawScenario { _api_version, _kind, metadata: RawMetadata { name }, spec } = self;
-        let RawSpec { capacity } = spec;
-        let is_name = |it: char| it.is_ascii_alphanumeric() || "-_.".contains(it);
-        if name.value.is_empty()
-            || NAME_BYTES_MAX < name.value.len()
-            || !name.value.chars().all(is_name)
-        {
-            return Err(RawFault {
-                location: name.referenced,
-                message: format!("`{}` is not a name", name.value),
-                hint: "use letters, digits and `-_.`, at most 128 of them",
-            });
+        let RawScenario { _api_version, _kind, metadata, spec } = self;
+        let RawMetadata { name, incident } = metadata;
+        if !is_name(&name.value) {
+            return Err(name_fault(&name));
         }
-        let kind = ScenarioKind::Capacity(capacity.checked(&name.value)?);
+        let n =
+            incident.as_ref().map(|it| within("incident", it, 1..=INCIDENTS_MAX)).transpose()?;
+        let kind = match (spec.value, incident) {
+            (RawSpec { capacity: Some(_), region: None }, Some(incident)) => {
+                let message = "a capacity scenario has no `incident`";
+                return Err(RawFault::new(incident.referenced, message, "remove it"));
+            }
+            (RawSpec { capacity: Some(capacity), region: None }, None) => {
+                ScenarioKind::Capacity(capacity.checked(&name.value)?)
+            }
+            (RawSpec { capacity: None, region: Some(region) }, _) => {
+                ScenarioKind::Region(Box::new(region.checked(&name.value, n)?))
+            }
+            (RawSpec { capacity: None, region: None }, _) => {
+                let message = "`spec` says nothing";
+                let hint = "add `capacity` (one load) or `region` (services that call each other)";
+                return Err(RawFault::new(spec.referenced, message, hint));
+            }
+            (RawSpec { capacity: Some(_), region: Some(_) }, _) => {
+                let message = "`spec` has both `capacity` and `region`";
+                return Err(RawFault::new(spec.referenced, message, "make two scenarios of it"));
+            }
+        };
         Ok(Scenario { name: name.value, kind })
     }
 }
@@ -151,14 +149,14 @@ impl RawCapacity {
             scenario: name.to_owned(),
             percentile: percentile.value,
             units_at_percentile: count.value,
-            evaluation_period: seconds(evaluation_period.value.0),
-            boot: seconds(boot.value.0),
-            history: seconds(history.value.0),
+            evaluation_period: evaluation_period.value.0,
+            boot: boot.value.0,
+            history: history.value.0,
             units_min: min.value,
             units_max: max.value,
             price_usd_per_hour: price_usd_per_hour.value,
             under_time_ratio_max: time_ratio_max.value,
-            under_demand_max: under_demand_max.map(|it| seconds(it.value.0)),
+            under_demand_max: under_demand_max.map(|it| it.value.0),
             ..Setup::default()
         };
         let location = |error: &SetupError| match error {
@@ -178,11 +176,9 @@ impl RawCapacity {
             | SetupError::TooShort { .. }
             | SetupError::Name(_) => min.referenced,
         };
-        setup.check_numbers().map_err(|error| RawFault {
-            location: location(&error),
-            message: error.to_string(),
-            hint: error.hint(),
-        })?;
+        setup
+            .check_numbers()
+            .map_err(|error| RawFault::new(location(&error), error.to_string(), error.hint()))?;
         Ok(CapacityScenario { setup, load: load.checked()? })
     }
 }
@@ -191,14 +187,9 @@ impl RawLoad {
     fn checked(self) -> Result<MadeUpLoad, RawFault> {
         let RawLoad { days, trough, peak, peak_hour, weekend_ratio, noise_ratio } = self;
         if !(1..=MADE_UP_DAYS_MAX).contains(&days.value) {
-            return Err(RawFault {
-                location: days.referenced,
-                message: format!(
-                    "`load.days` is {}, it must be 1 to {MADE_UP_DAYS_MAX}",
-                    days.value
-                ),
-                hint: "change it in the scenario",
-            });
+            let message =
+                format!("`load.days` is {}, it must be 1 to {MADE_UP_DAYS_MAX}", days.value);
+            return Err(RawFault::new(days.referenced, message, CHANGE_IT));
         }
         let checks = [
             ("load.trough", &trough, 0.0, 1e9, "0 to 1000000000"),
@@ -209,22 +200,14 @@ impl RawLoad {
         ];
         for (field, it, least, most, limits) in checks {
             if !(least <= it.value && it.value <= most) {
-                return Err(RawFault {
-                    location: it.referenced,
-                    message: format!("`{field}` is {}, it must be {limits}", it.value),
-                    hint: "change it in the scenario",
-                });
+                let message = format!("`{field}` is {}, it must be {limits}", it.value);
+                return Err(RawFault::new(it.referenced, message, CHANGE_IT));
             }
         }
         if peak.value < trough.value {
-            return Err(RawFault {
-                location: trough.referenced,
-                message: format!(
-                    "`load.trough` ({}) is above `load.peak` ({})",
-                    trough.value, peak.value
-                ),
-                hint: "swap the two",
-            });
+            let (low, high) = (trough.value, peak.value);
+            let message = format!("`load.trough` ({low}) is above `load.peak` ({high})");
+            return Err(RawFault::new(trough.referenced, message, "swap the two"));
         }
         let curve = LoadCurve {
             trough_rps: trough.value,

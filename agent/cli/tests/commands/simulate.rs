@@ -42,11 +42,12 @@ fn all_controllers_side_by_side() {
     expect![[r#"
         exit 0
         stdout:
-        CONTROLLER  SEED  TAU_U %  COST/ORACLE  CHANGES  THETA_U %  THETA_O %  UNSERVED %  COST USD  VIOLATIONS
-        hpa:70      1     0.365    1.460        3        0.22       48.8       0.354       87.59     0
-        static      1     0.000    1.600        0        0.00       150.0      0.000       96.00     0
-        none        1     50.000   0.400        0        37.50      0.0        60.000      24.00     1
-        oracle      1     0.000    1.000        2        0.00       0.0        0.000       60.00     0"#]].assert_eq(&others.join("\n"));
+        CONTROLLER   SEED  TAU_U %  COST/ORACLE  CHANGES  THETA_U %  THETA_O %  UNSERVED %  COST USD  VIOLATIONS
+        hpa:70       1     0.365    1.460        3        0.22       48.8       0.354       87.59     0
+        tracking:70  1     0.347    1.470        3        0.22       51.5       0.347       88.19     0
+        static       1     0.000    1.600        0        0.00       150.0      0.000       96.00     0
+        none         1     50.000   0.400        0        37.50      0.0        60.000      24.00     1
+        oracle       1     0.000    1.000        2        0.00       0.0        0.000       60.00     0"#]].assert_eq(&others.join("\n"));
 }
 
 #[test]
@@ -55,7 +56,7 @@ fn one_scorecard_has_every_field_of_the_contract() {
         scene().said("simulate capacity.yaml --workload load.csv --controller oracle -o json");
     let card = json(&said);
     let fields: Vec<&String> = card.as_object().unwrap().keys().collect();
-    expect![[r#"["capacity_changes", "controller", "cost_ratio", "cost_usd", "mttd_seconds", "mttr_seconds", "oracle_cost_usd", "pages", "scenario", "seed", "simulated_seconds", "slo_good_ratio", "tau_o", "tau_u", "theta_o", "theta_u", "trace_sha256", "unserved_ratio", "violations", "wall_seconds"]"#]].assert_eq(&format!("{fields:?}"));
+    expect![[r#"["capacity_changes", "controller", "cost_ratio", "cost_usd", "lost_requests", "mttd_seconds", "mttr_seconds", "oracle_cost_usd", "pages", "partial", "scenario", "seed", "simulated_seconds", "slo_bad_seconds", "slo_good_ratio", "tau_o", "tau_u", "theta_o", "theta_u", "trace_sha256", "unserved_ratio", "violations", "wall_seconds"]"#]].assert_eq(&format!("{fields:?}"));
     assert_eq!(card["cost_ratio"], 1.0);
     assert_eq!(card["violations"], Value::Array(Vec::new()));
     assert_eq!(card["trace_sha256"].as_str().unwrap().len(), 64);
@@ -203,7 +204,7 @@ fn wrong_usage() {
     scene.check("simulate capacity.yaml --controller keda", &expect![[r#"
         exit 2
         stderr:
-        error: invalid value 'keda' for '--controller <C>': `keda` is not a controller; there are `evenkeel`, `hpa`, `hpa:85`, `static`, `none` and `oracle`
+        error: invalid value 'keda' for '--controller <C>': `keda` is not a controller; there are `evenkeel`, `hpa`, `hpa:85`, `tracking`, `static`, `none` and `oracle`, for regions also `reflex` and `healer`, and `all` of them
 
         For more information, try '--help'.
     "#]]);

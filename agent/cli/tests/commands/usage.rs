@@ -30,6 +30,7 @@ fn help_reads_well() {
               forecast       Forecast any CSV: `timestamp,value`, or rows `id,v1,v2,…`
               detect         Score how odd each row of a CSV `timestamp,value` is
               simulate       Run the agent, and others beside it, against a scenario under virtual time
+              replay         Say what policies would have done on recorded metrics, and at what cost
 
             Options:
               -h, --help     Print help
@@ -107,6 +108,7 @@ fn every_verb_has_help() {
         "forecast",
         "detect",
         "simulate",
+        "replay",
     ] {
         let said = scene.said(&format!("{verb} --help"));
         assert!(said.starts_with("exit 0\n"), "{said}");

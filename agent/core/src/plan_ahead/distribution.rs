@@ -4,6 +4,8 @@
 //! **Out:** how likely it is above a capacity, and by how much.
 //! **Not here:** what to make of it ([`crate::plan_ahead`]).
 
+use std::sync::LazyLock;
+
 use crate::outlook::{LEVELS, Lead, N_LEVELS, Outlook};
 
 /// Quantiles at [`LEVELS`], in units, ascending and finite.
@@ -15,39 +17,77 @@ pub(super) struct Distribution {
 /// Which of [`LEVELS`] is the median.
 const MEDIAN: usize = 3;
 
-impl Distribution {
-    /// No load for certain.
-    pub(super) const NOTHING: Distribution = Distribution { quantiles: [0.0; N_LEVELS] };
+/// Logarithm of `(1 - level) / (1 - level before)`, by level.
+static FALLS: LazyLock<[f64; N_LEVELS]> = LazyLock::new(|| {
+    let mut before = 0.0;
+    LEVELS.map(|level| {
+        let ratio = (1.0 - level) / (1.0 - before);
+        before = level;
+        f64::ln(ratio)
+    })
+});
 
-    /// The outlook after `ahead` seconds: between the leads around it, or the
-    /// nearest one beyond the first and the last.
-    pub(super) fn at(outlook: &Outlook, ahead: f64, per_unit: f64) -> Distribution {
-        let mut before: Option<&Lead> = None;
-        let mut after: Option<&Lead> = None;
-        for lead in &outlook.leads {
-            if lead.ahead.as_secs_f64() <= ahead {
-                before = Some(lead);
-            } else {
-                after = Some(lead);
-                break;
-            }
-        }
-        let (Some(first), Some(last)) = (before.or(after), after.or(before)) else {
-            return Distribution::NOTHING;
-        };
-        let span = last.ahead.as_secs_f64() - first.ahead.as_secs_f64();
-        let share = (ahead - first.ahead.as_secs_f64()) / span;
-        let share = if 0.0 < span && share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+/// A lead in units of capacity.
+#[derive(Clone, Copy, Debug)]
+struct Placed {
+    /// In seconds.
+    ahead: f64,
+    quantiles: [f64; N_LEVELS],
+}
+
+impl Placed {
+    fn new(lead: &Lead, per_unit: f64) -> Placed {
         let mut quantiles = [0.0; N_LEVELS];
         let mut lowest = 0.0;
-        for ((to, a), b) in quantiles.iter_mut().zip(first.quantiles).zip(last.quantiles) {
-            let (a, b) = (f64::from(a), f64::from(b));
-            let units = (a + share * (b - a)) / per_unit;
+        for (to, from) in quantiles.iter_mut().zip(lead.quantiles) {
+            let units = f64::from(from) / per_unit;
             // Never descending, whatever somebody sent.
             lowest = if units.is_finite() { units.clamp(lowest, lowest.max(1e9)) } else { lowest };
             *to = lowest;
         }
+        Placed { ahead: lead.ahead.as_secs_f64(), quantiles }
+    }
+
+    /// Straight between two leads: ascending where both are.
+    fn between(first: &Placed, last: &Placed, ahead: f64) -> Distribution {
+        let span = last.ahead - first.ahead;
+        let share = (ahead - first.ahead) / span;
+        let share = if 0.0 < span && share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+        let mut quantiles = first.quantiles;
+        for (it, last) in quantiles.iter_mut().zip(last.quantiles) {
+            *it += share * (last - *it);
+        }
         Distribution { quantiles }
+    }
+}
+
+impl Distribution {
+    /// No load for certain.
+    pub(super) const NOTHING: Distribution = Distribution { quantiles: [0.0; N_LEVELS] };
+
+    /// The outlook after each of `aheads` seconds, which ascend: between the leads
+    /// around it, or the nearest one beyond the first and the last.
+    pub(super) fn along(
+        outlook: &Outlook,
+        aheads: impl Iterator<Item = f64>,
+        per_unit: f64,
+    ) -> impl Iterator<Item = Distribution> {
+        // One walk along the leads, each looked at once: this is most of what a plan costs.
+        let mut left = outlook.leads.iter().map(move |it| Placed::new(it, per_unit));
+        let mut before: Option<Placed> = None;
+        let mut after: Option<Placed> = left.next();
+        aheads.map(move |ahead| {
+            while let Some(lead) = after
+                && lead.ahead <= ahead
+            {
+                before = Some(lead);
+                after = left.next();
+            }
+            match (before.or(after), after.or(before)) {
+                (Some(first), Some(last)) => Placed::between(&first, &last, ahead),
+                (None, _) | (_, None) => Distribution::NOTHING,
+            }
+        })
     }
 
     /// Takes the spread of `sooner` and only `ratio` of what this one has more.
@@ -90,7 +130,8 @@ impl Distribution {
                 return if i <= MEDIAN {
                     1.0 - (left.0 + share * (level - left.0))
                 } else {
-                    (1.0 - left.0) * ((1.0 - level) / (1.0 - left.0)).powf(share)
+                    let falls = FALLS.get(i).copied().unwrap_or_default();
+                    (1.0 - left.0) * (share * falls).exp()
                 };
             }
             left = (level, value);

@@ -282,3 +282,42 @@ fn an_effect_that_keeps_failing_is_tried_again_later_and_later_until_a_person_sp
             kept at 6 (pinned)"#]],
     );
 }
+
+// A provider that answers before it acts shows for a while what there was before.
+#[test]
+fn an_own_change_that_shows_late_is_not_somebody_elses() {
+    check(
+        rig_with(HOLD),
+        |rig, said| {
+            said.push(look(rig, 60.0));
+            rig.end_all(EffectOutcome::Done);
+            rig.change_outside("a", 4);
+            said.push(look(rig, 60.0));
+            rig.change_outside("a", 6);
+            said.push(look(rig, 60.0));
+        },
+        &expect![[r#"
+            effect 4->6
+            kept (capacity unknown)
+            kept at 6 (within_tolerance)"#]],
+    );
+}
+
+#[test]
+fn what_still_shows_the_old_capacity_after_two_minutes_was_changed_back() {
+    check(
+        rig_with(HOLD),
+        |rig, said| {
+            said.push(look(rig, 60.0));
+            rig.end_all(EffectOutcome::Done);
+            rig.change_outside("a", 4);
+            said.push(look(rig, 60.0));
+            rig.wait(120);
+            said.push(look(rig, 60.0));
+        },
+        &expect![[r#"
+            effect 4->6
+            kept (capacity unknown)
+            changed outside 6->4, held"#]],
+    );
+}

@@ -210,3 +210,76 @@ fn bounds_are_the_last_word_on_demand() {
     check_load(web(), 4, &[0.0], &expect!["effect 4->1"]);
     check_load(web(), 40, &[400.0], &expect!["effect 40->20"]);
 }
+
+#[test]
+fn a_latency_multiplies_what_served_when_it_rose_and_not_what_came_since() {
+    let rule = Rule::LatencyObjective { objective_seconds: 0.2 };
+    let latency = ScalingPolicy { signals: vec![signal("latency", rule)], ..web() };
+    check(
+        latency,
+        4,
+        &[&[("latency", 0.3)], &[("latency", 0.3)]],
+        &expect![[r#"
+        effect 4->6
+        kept at 6 (within_tolerance)"#]],
+    );
+}
+
+#[test]
+fn a_latency_that_more_units_do_not_lower_asks_for_no_more() {
+    let rule = Rule::LatencyObjective { objective_seconds: 0.2 };
+    let latency = || ScalingPolicy { signals: vec![signal("latency", rule)], ..web() };
+    let after_growth = |then: f64| {
+        let mut columns = vec![[("latency", 0.3)]; 6];
+        columns.push([("latency", then)]);
+        columns
+    };
+    for (then, expected) in [
+        (
+            0.3,
+            expect![[r#"
+        effect 4->6
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)"#]],
+        ),
+        (
+            0.28,
+            expect![[r#"
+        effect 4->6
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)"#]],
+        ),
+        (
+            0.25,
+            expect![[r#"
+        effect 4->6
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        effect 6->8"#]],
+        ),
+    ] {
+        let columns = after_growth(then);
+        let columns: Vec<&[(&str, f64)]> = columns.iter().map(|it| it.as_slice()).collect();
+        check(latency(), 4, &columns, &expected);
+    }
+}
+
+#[test]
+fn a_latency_asks_for_a_bounded_multiple_of_what_the_load_needs() {
+    let rule = Rule::LatencyObjective { objective_seconds: 0.2 };
+    let per_unit = signal("load", Rule::ValuePerUnit { value_per_unit: 10.0 });
+    let both = ScalingPolicy { signals: vec![per_unit, signal("latency", rule)], ..web() };
+    // The load needs 2 of 4: 5 at most, and never fewer than there are.
+    check(both, 4, &[&[("load", 20.0), ("latency", 0.4)]], &expect!["effect 4->5"]);
+}

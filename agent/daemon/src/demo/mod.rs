@@ -3,7 +3,8 @@
 //! **In:** nothing but a folder for temporary files.
 //! **Out:** a running daemon, decisions as they fall in the terminal, and the
 //! line that freezes it from another one. Afterwards nothing is left.
-//! **Not here:** the region (`evenkeel-sim`), the daemon ([`crate::daemon`]).
+//! **Not here:** the region and its documents (`evenkeel-sim`, in
+//! `simulations/scenarios/demo.yaml`), the daemon ([`crate::daemon`]).
 
 pub(crate) mod narration;
 pub(crate) mod region_source;
@@ -15,6 +16,8 @@ use std::sync::{Arc, Mutex};
 use evenkeel_core::ids::Region as RegionName;
 use evenkeel_providers::ProviderSettings;
 use evenkeel_sim::Region;
+use evenkeel_sim::scenario::region::RegionScenario;
+use evenkeel_sim::scenario::{self, DEMO, Scenario, ScenarioKind};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
@@ -33,17 +36,11 @@ const SCALE: f64 = 60.0;
 /// The seed of the demo's region: every demo shows the same two hours.
 const SEED: u64 = 1;
 
-/// A Monday morning, when load rises.
-const START: &str = "2026-03-02T06:30:00Z";
-
 /// The API's socket in the demo's folder.
 const SOCKET: &str = "evenkeel.sock";
 
 /// The break-glass file in the demo's folder.
 const BREAK_GLASS_FILE: &str = "freeze";
-
-/// Targets and policies of the demo's region.
-const DOCUMENTS: &str = include_str!("documents.yaml");
 
 /// The demo could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -85,15 +82,17 @@ pub struct Stage {
 pub async fn run(stop: watch::Receiver<bool>) -> Result<(), DemoError> {
     let folder =
         tempfile::Builder::new().prefix("evenkeel-demo-").tempdir().map_err(DemoError::Folder)?;
-    let start: Timestamp =
-        START.parse().map_err(|error: jiff::Error| DemoError::BuiltIn(error.to_string()))?;
+    let scenario = scenario().map_err(DemoError::BuiltIn)?;
+    let region = Region::from_scenario(&scenario, SEED, scenario.starts_at)
+        .map_err(|error| DemoError::BuiltIn(error.to_string()))?;
+    let (_, documents) = scenario::parts(DEMO);
     let stage = Stage {
         folder: folder.path().to_owned(),
-        documents: DOCUMENTS.to_owned(),
-        region: Arc::new(Mutex::new(Region::new(SEED, start))),
-        start,
+        documents: documents.to_owned(),
+        region: Arc::new(Mutex::new(region)),
+        start: scenario.starts_at,
         scale: SCALE,
-        evaluation_period: SignedDuration::from_secs(15),
+        evaluation_period: SignedDuration::from_secs(scenario.evaluation_period),
     };
     let narration = Narration::new(
         Arc::clone(&stage.region),
@@ -112,6 +111,15 @@ pub async fn run(stop: watch::Receiver<bool>) -> Result<(), DemoError> {
         let _ = writeln!(std::io::stderr(), "could not remove {}: {error}", left.display());
     }
     ended
+}
+
+/// The demo's scenario, as the simulator reads it.
+fn scenario() -> Result<RegionScenario, String> {
+    let scenario = Scenario::parse("demo.yaml", DEMO).map_err(|error| error.to_string())?;
+    match scenario.kind {
+        ScenarioKind::Region(region) => Ok(*region),
+        ScenarioKind::Capacity(_) => Err("the scenario is no region".to_owned()),
+    }
 }
 
 /// Runs the daemon on a stage without a word, for benchmarks and tests.

@@ -81,7 +81,7 @@ impl Narration {
                 let region = region.lock().unwrap_or_else(PoisonError::into_inner);
                 for incident in region.incidents().iter().skip(n_incidents) {
                     let time = incident.at.strftime("%H:%M:%S");
-                    say(&format!("{time}  !!  {:<14} {}\n", incident.service, incident.what));
+                    say(&format!("{time}  !!  {}\n", incident.what));
                 }
                 n_incidents = region.incidents().len();
             }

@@ -1,7 +1,7 @@
 //! The demo's region as a metrics source.
 //!
 //! **In:** a policy whose queries are names of the region's metrics.
-//! **Out:** readings, judged like Prometheus' are.
+//! **Out:** readings, judged like Prometheus' are: with the time at which they were sampled.
 //! **Not here:** PromQL; the demo's region is no Prometheus.
 
 use std::collections::BTreeMap;
@@ -59,10 +59,8 @@ impl RegionSource {
             let service = policy.label_value_of(target);
             let points = {
                 let region = self.region.lock().unwrap_or_else(PoisonError::into_inner);
-                let has_it = region
-                    .services()
-                    .any(|it| it.name == service && it.load_metric() == signal.query);
-                if !has_it {
+                let load = region.load_metric(service);
+                if load.is_none_or(|it| it.name() != signal.query) {
                     continue;
                 }
                 region.history(service, HISTORY_DAYS, SignedDuration::from_mins(5))
@@ -82,8 +80,11 @@ fn read(
     signal: &Signal,
 ) -> SignalReading {
     let reading = match region.metric(&signal.query, policy.label_value_of(target)) {
-        Some(value) => judge_sample(now, value, region.now(), signal.max_age, false),
-        None => Reading::Missing(Absence::NoSeries),
+        Ok(Some((value, sampled_at))) => {
+            judge_sample(now, value, sampled_at, signal.max_age, false)
+        }
+        Ok(None) => Reading::Missing(Absence::NoSeries),
+        Err(error) => Reading::Missing(Absence::Backend { message: error.to_string() }),
     };
     SignalReading { signal: signal.name.clone(), reading, usual_low: None, outlook: None }
 }

@@ -194,12 +194,16 @@ async fn a_limit_of_nothing_is_refused() {
 mod region {
     use super::*;
     use evenkeel_sim::region::Region;
+    use evenkeel_sim::scenario::{DEMO, Scenario, ScenarioKind};
     use jiff::{SignedDuration, Timestamp};
 
     #[tokio::test]
     async fn the_demos_region_moves_with_the_clock() {
         let start = Timestamp::from_second(crate::common::NOW_SECONDS).unwrap();
-        let region = Arc::new(Mutex::new(Region::new(7, start)));
+        let scenario = Scenario::parse("demo.yaml", DEMO).unwrap();
+        let ScenarioKind::Region(scenario) = scenario.kind else { unreachable!("it is a region") };
+        let region = Region::from_scenario(&scenario, 7, start).unwrap();
+        let region = Arc::new(Mutex::new(region));
         let name = region.lock().unwrap().services().next().unwrap().name.clone();
         let time = Arc::new(Mutex::new(start));
         let shown_time = Arc::clone(&time);
@@ -220,10 +224,10 @@ mod region {
         assert_eq!(reading.current.0, current + 4);
         assert_eq!(reading.ready, Some(Capacity(ready)), "new units boot first");
 
-        *time.lock().unwrap() = start + SignedDuration::from_mins(5);
+        *time.lock().unwrap() = start + SignedDuration::from_mins(10);
         let reading = crate::common::read(&providers, &reference).await.unwrap();
         assert_eq!(reading.ready, Some(Capacity(current + 4)), "they have booted");
-        assert_eq!(region.lock().unwrap().now(), start + SignedDuration::from_mins(5));
+        assert_eq!(region.lock().unwrap().now(), start + SignedDuration::from_mins(10));
 
         let stale = providers.set_capacity(&request(&reference, current, 1)).await;
         assert_eq!(stale.outcome, EffectOutcome::Rejected, "{stale:?}");
