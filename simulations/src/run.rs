@@ -244,7 +244,7 @@ impl<'a> Engine<'a> {
         Ok(Engine {
             hands: Hands::new(&acts),
             monitor: Monitor::new(&stage.world),
-            verdict: Verdict::new(scenario, schedule.healed_at()),
+            verdict: Verdict::new(scenario, schedule.healed_at(), lasts),
             scenario,
             settings,
             stage,

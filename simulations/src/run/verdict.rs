@@ -64,10 +64,19 @@ pub(super) enum Change {
 }
 
 impl Verdict {
-    pub(super) fn new(scenario: &RegionScenario, healed_at: i64) -> Verdict {
+    /// Of a run that lasts so many seconds, and whose last fault ends at `healed_at`.
+    pub(super) fn new(scenario: &RegionScenario, healed_at: i64, lasts: i64) -> Verdict {
         let mut must = scenario.must.clone();
+        // A recorded load may end before there was time to recover: then nobody can tell.
+        must.retain(|it| match it {
+            Must::RecoverWithin { seconds } => healed_at + seconds <= lasts,
+            Must::GoodRatio { .. }
+            | Must::ReadyAtLeast { .. }
+            | Must::CostRatioAtMost { .. }
+            | Must::PageWithin { .. } => true,
+        });
         let has_bound = must.iter().any(|it| matches!(it, Must::RecoverWithin { .. }));
-        if !has_bound && healed_at + RECOVER_SECONDS + GOOD_SECONDS < scenario.lasts {
+        if !has_bound && healed_at + RECOVER_SECONDS + GOOD_SECONDS < lasts {
             must.push(Must::RecoverWithin { seconds: RECOVER_SECONDS });
         }
         Verdict {

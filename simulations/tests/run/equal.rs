@@ -5,8 +5,11 @@
 
 use std::cell::Cell;
 
+use evenkeel_sim::expectation::Must;
+use evenkeel_sim::fault::{Fault, FaultKind};
 use evenkeel_sim::pilot::PilotKind;
 use evenkeel_sim::run::{Controller, LASTS_MAX, RunError, Settings, run};
+use evenkeel_sim::workload::{Sample, Workload};
 
 use super::{busy, evenkeel};
 
@@ -75,4 +78,20 @@ fn a_run_longer_than_may_be_is_refused() {
     scenario.lasts = LASTS_MAX + 1;
     let refused = run(&scenario, &Settings::new(1, Controller::Evenkeel));
     assert_eq!(refused.expect_err("too long"), RunError::TooLong { seconds: LASTS_MAX + 1 });
+}
+
+#[test]
+fn a_recording_that_ends_before_the_faults_is_not_judged_for_what_comes_after_them() {
+    let mut scenario = busy();
+    scenario.faults = vec![Fault { from: 600, until: 3_000, kind: FaultKind::Down { service: 0 } }];
+    scenario.must = vec![Must::RecoverWithin { seconds: 60 }];
+    let samples = [0, 600].map(|at| Sample { at, value: 100.0 });
+    let load = Workload::new("short", samples.to_vec()).expect("a load");
+    let settings = Settings {
+        workload: Some((&load, 1.0)),
+        ..Settings::new(1, Controller::Pilot(PilotKind::None))
+    };
+    let short = run(&scenario, &settings).expect("runs").scorecard;
+    assert_eq!(short.simulated_seconds, scenario.warm_up + 1_200);
+    assert_eq!(short.violations, Vec::new());
 }
