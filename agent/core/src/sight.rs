@@ -167,9 +167,13 @@ impl TargetSight {
         let policy = look.policy;
         self.findings.clear();
         self.remember_served(look);
+        let measures_load = policy.signals.iter().any(|it| {
+            matches!(it.rule, Rule::ValuePerUnit { .. })
+                && readable(readings.iter().find(|reading| reading.signal == it.name)).is_ok()
+        });
         for signal in &policy.signals {
             let reading = readings.iter().find(|it| it.signal == signal.name);
-            let finding = self.judge(look, signal, reading);
+            let finding = self.judge(look, signal, reading, measures_load);
             self.findings.push(finding);
         }
         let Some(CapacityReading { current, .. }) = look.capacity else {
@@ -210,6 +214,7 @@ impl TargetSight {
         look: &Look<'_>,
         signal: &Signal,
         reading: Option<&SignalReading>,
+        measures_load: bool,
     ) -> SignalFinding {
         let (value, sampled_at, doubt) = match readable(reading) {
             Ok(read) => read,
@@ -250,7 +255,9 @@ impl TargetSight {
         // Whatever was fewer than now made the latency what it is: units that came since then
         // must not be multiplied by it.
         let served = self.served.iter().map(|(_, it)| *it).min();
-        let is_in_vain = self.presses_in_vain(signal, value, served.unwrap_or_default());
+        // Without a measured load a latency that stays may be a load that grew meanwhile.
+        let is_in_vain =
+            self.presses_in_vain(signal, value, served.unwrap_or_default()) && measures_load;
         let asked = |it: CapacityReading| {
             let tolerance_ratio = look.policy.tolerance_ratio;
             let ready = served.or(it.ready);

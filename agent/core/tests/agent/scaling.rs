@@ -228,10 +228,14 @@ fn a_latency_multiplies_what_served_when_it_rose_and_not_what_came_since() {
 #[test]
 fn a_latency_that_more_units_do_not_lower_asks_for_no_more() {
     let rule = Rule::LatencyObjective { objective_seconds: 0.2 };
-    let latency = || ScalingPolicy { signals: vec![signal("latency", rule)], ..web() };
+    let load = signal("load", Rule::ValuePerUnit { value_per_unit: 10.0 });
+    let latency = || {
+        let signals = vec![load.clone(), signal("latency", rule)];
+        ScalingPolicy { signals, ..web() }
+    };
     let after_growth = |then: f64| {
-        let mut columns = vec![[("latency", 0.3)]; 6];
-        columns.push([("latency", then)]);
+        let mut columns = vec![[("load", 40.0), ("latency", 0.3)]; 6];
+        columns.push([("load", 40.0), ("latency", then)]);
         columns
     };
     for (then, expected) in [
@@ -273,6 +277,27 @@ fn a_latency_that_more_units_do_not_lower_asks_for_no_more() {
         let columns: Vec<&[(&str, f64)]> = columns.iter().map(|it| it.as_slice()).collect();
         check(latency(), 4, &columns, &expected);
     }
+}
+
+#[test]
+fn without_a_measured_load_a_latency_that_stays_goes_on_asking() {
+    let rule = Rule::LatencyObjective { objective_seconds: 0.2 };
+    let latency = ScalingPolicy { signals: vec![signal("latency", rule)], ..web() };
+    let columns = [[("latency", 0.3)]; 7];
+    let columns: Vec<&[(&str, f64)]> = columns.iter().map(|it| it.as_slice()).collect();
+    check(
+        latency,
+        4,
+        &columns,
+        &expect![[r#"
+        effect 4->6
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        kept at 6 (within_tolerance)
+        effect 6->9
+        kept at 9 (within_tolerance)"#]],
+    );
 }
 
 #[test]
