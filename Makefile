@@ -80,7 +80,7 @@ test-parts: ## Installs Prometheus (apt) and moto's server (target/test-parts); 
 
 .PHONY: features
 features: need-cargo ## Lints every feature alone
-	@for feature in '' aws webhook simulated; do \
+	@for feature in "" aws haproxy webhook allowed simulated; do \
 	    echo "evenkeel-providers with only '$$feature'"; \
 	    cargo clippy $(CARGO_FLAGS) -p evenkeel-providers --no-default-features \
 	        --features "$$feature" -- -D warnings; \
@@ -96,14 +96,23 @@ golden: need-cargo test-parts ## Rewrites the expected output in tests; read the
 	UPDATE_EXPECT=1 cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: soak
-soak: need-cargo ## Property tests with CASES cases each, the simulator with 10000 seeds; takes hours
+soak: need-cargo ## Property tests with CASES cases each, 10000 seeds in the simulator, 10000 kills; takes hours
 	$(SWEEP) museum --seeds 10000
 	$(SWEEP) swarm --seeds 10000
 	PROPTEST_CASES=$(CASES) cargo test $(CARGO_FLAGS) $(PURE) -p evenkeel-store
+	EVENKEEL_KILLS=10000 cargo test $(CARGO_FLAGS) -p evenkeel-store --test kills -- --nocapture
 
 .PHONY: sim-museum
 sim-museum: need-cargo ## The incident museum with SEEDS seeds (default 200): safety, recovery, harm
 	$(SWEEP) museum --seeds $(SEEDS)
+
+.PHONY: sim-heal
+sim-heal: need-cargo ## The ready-made playbooks in their scenarios, with SEEDS seeds: healed, verified, no harm
+	$(SWEEP) museum --seeds $(SEEDS) $(filter-out %/heal-quiet.yaml,$(wildcard simulations/scenarios/heal-*.yaml))
+
+.PHONY: sim-quiet
+sim-quiet: need-cargo ## Thirty quiet days with all playbooks: no incident; takes minutes
+	$(SWEEP) museum --seeds 2 simulations/scenarios/heal-quiet.yaml
 
 .PHONY: sim-swarm
 sim-swarm: need-cargo ## Faults and people that seeds draw, with 50 seeds

@@ -46,7 +46,8 @@ run_tests() {
     local log=$1
     shift
     # PROPTEST_CASES stays as it is: what catches the bug here is what runs in CI.
-    (cd "$copy" && RUST_BACKTRACE=0 cargo test --offline --quiet -p evenkeel-core --test agent -- \
+    (cd "$copy" && RUST_BACKTRACE=0 cargo test --offline --quiet -p evenkeel-core --no-fail-fast \
+        --test agent --test healing -- \
         --format pretty "$@") >"$log" 2>&1
 }
 

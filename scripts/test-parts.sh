@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests talk to: Prometheus and a browser without windows (Debian
-# packages) and moto's server (virtual environment in target/test-parts). Does nothing
+# Installs what the tests talk to: Prometheus, HAProxy and a browser without windows
+# (Debian packages) and moto's server (virtual environment in target/test-parts). Does nothing
 # where all are in place.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -65,6 +65,16 @@ for tool in prometheus promtool; do
         fi
     fi
 done
+# Not in the PATH of everybody.
+export PATH=$PATH:/usr/sbin
+if ! command -v haproxy >/dev/null; then
+    apt_install haproxy haproxy
+    if [ -d /run/systemd/system ]; then
+        as_root systemctl disable --now haproxy >/dev/null 2>&1 || true
+    elif [ -x /etc/init.d/haproxy ]; then
+        as_root /etc/init.d/haproxy stop >/dev/null 2>&1 || true
+    fi
+fi
 command -v setpriv >/dev/null || apt_install setpriv util-linux
 # The report's page is looked at in it. 64 MB against the 81 MB of `chromium`.
 command -v chromium-headless-shell >/dev/null ||

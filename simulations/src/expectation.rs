@@ -17,6 +17,11 @@ pub enum Must {
     CostRatioAtMost { ratio: f64 },
     /// Somebody is paged at most so many seconds after the first fault began.
     PageWithin { seconds: i64 },
+    /// The agent opens an incident at most so many seconds after the first bad second of the first
+    /// fault; or at all, where no second was bad.
+    DetectedWithin { seconds: i64 },
+    /// A run of that playbook ends well: verified.
+    HealedByPlaybook { name: String },
 }
 
 /// What must never happen. It happens: `simulate` ends with 10.
@@ -38,6 +43,8 @@ pub enum MustNot {
     /// The controller changes units that a person has set by hand or overridden, while that is
     /// in force.
     OverruleAPerson,
+    /// The agent opens an incident.
+    Incidents,
 }
 
 /// Seconds since the scored part began: `from <= t < until`.

@@ -5,13 +5,17 @@
 //! **Not here:** PromQL (a signal's query is the name of a metric), what is true
 //! ([`crate::world`]), what follows from a reading (the controllers).
 
+mod instances;
 mod series;
 #[cfg(test)]
 mod tests;
 
 use crate::chance::stream_key;
-use crate::world::{ServiceKind, Truth, World};
+#[cfg(test)]
+use crate::world::Truth;
+use crate::world::{ServiceKind, UnitSeen, Upkeep, World};
 
+pub use instances::{INSTANCES_MAX, InstanceMetric, InstancesReading};
 use series::Series;
 
 /// What can be asked of a service. The name is what a signal's `query` says.
@@ -39,11 +43,19 @@ pub enum Metric {
     HitRatio,
     /// `replica_lag_seconds` of databases.
     ReplicaLag,
+    /// `disk_used_ratio`, `0..=1`.
+    DiskUsed,
+    /// `certificate_expires_seconds`; 0 when it is too late.
+    CertificateExpires,
+    /// `spend_usd_per_hour`: units times their price.
+    Spend,
+    /// `revision_age_seconds`: since the newest deployment.
+    RevisionAge,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Metric; 10] = [
+    pub const ALL: [Metric; 14] = [
         Metric::Requests,
         Metric::QueueArrivals,
         Metric::Good,
@@ -54,6 +66,10 @@ impl Metric {
         Metric::Busy,
         Metric::HitRatio,
         Metric::ReplicaLag,
+        Metric::DiskUsed,
+        Metric::CertificateExpires,
+        Metric::Spend,
+        Metric::RevisionAge,
     ];
 
     /// As a signal's query has it.
@@ -69,6 +85,10 @@ impl Metric {
             Metric::Busy => "busy_ratio",
             Metric::HitRatio => "hit_ratio",
             Metric::ReplicaLag => "replica_lag_seconds",
+            Metric::DiskUsed => "disk_used_ratio",
+            Metric::CertificateExpires => "certificate_expires_seconds",
+            Metric::Spend => "spend_usd_per_hour",
+            Metric::RevisionAge => "revision_age_seconds",
         }
     }
 
@@ -161,7 +181,7 @@ pub enum Reading {
 ///
 /// Services are not scraped in the same second: each has its own place in the interval, fixed by
 /// the seed and its place in the spec, as Prometheus spreads its targets. No
-/// allocation after [`Exporter::new`].
+/// allocation after [`Exporter::new`], unless the world's units have names.
 #[derive(Clone, Debug)]
 pub struct Exporter {
     spec: ExporterSpec,
@@ -200,7 +220,13 @@ impl Exporter {
             self.begin(second, services.iter().map(|it| it.kind));
         }
         for service in 0..self.series.len().min(services.len()) {
-            self.record(second, service, world.truth(service));
+            let Some(series) = self.series.get_mut(service) else { continue };
+            series.record(&self.spec, second, world.truth(service), || {
+                let has_names = world.has_names();
+                let units =
+                    if has_names { world.units(service, INSTANCES_MAX) } else { Vec::new() };
+                Some(Extras { upkeep: world.upkeep(service), units })
+            });
         }
     }
 
@@ -220,6 +246,32 @@ impl Exporter {
                 Reading::Sample { value, sampled_at: at.saturating_add(self.backend.skew_seconds) }
             }
             None => Reading::NoSeries,
+        }
+    }
+
+    /// As [`Exporter::read`], with one value per unit. Nothing before
+    /// [`World::name_units`].
+    pub fn read_instances(
+        &self,
+        second: i64,
+        service: usize,
+        metric: InstanceMetric,
+    ) -> InstancesReading {
+        if self.backend.is_down {
+            return InstancesReading::BackendDown;
+        }
+        let scraped_until = second.saturating_sub(self.spec.lag_seconds);
+        let series = self.series.get(service).filter(|_| !self.backend.is_empty);
+        let Some((at, units)) = series.and_then(|it| it.newest_units(scraped_until)) else {
+            return InstancesReading::NoSeries;
+        };
+        let values: Vec<(u32, f64)> = units.iter().filter_map(|it| it.value(metric)).collect();
+        if values.is_empty() {
+            return InstancesReading::NoSeries;
+        }
+        InstancesReading::Sample {
+            values,
+            sampled_at: at.saturating_add(self.backend.skew_seconds),
         }
     }
 
@@ -246,10 +298,19 @@ impl Exporter {
         }
     }
 
-    /// [`Exporter::tick`] for one service.
+    /// [`Exporter::tick`] for one service of which nothing but its traffic is known.
+    #[cfg(test)]
     fn record(&mut self, second: i64, service: usize, truth: &Truth) {
         if let Some(series) = self.series.get_mut(service) {
-            series.record(&self.spec, second, truth);
+            series.record(&self.spec, second, truth, || None);
         }
     }
+}
+
+/// What is measured only when it is scraped.
+#[derive(Debug)]
+struct Extras {
+    upkeep: Upkeep,
+    /// Empty where units have no names.
+    units: Vec<UnitSeen>,
 }

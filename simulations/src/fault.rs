@@ -51,6 +51,15 @@ pub enum FaultKind {
     HealthChecks { service: usize, ratio: f64 },
     /// Replicas fall behind.
     ReplicaLag { service: usize, growth: f64 },
+    /// A new revision is deployed: a share of its answers are errors, and it is slower. Somebody
+    /// deploys the one before, or it is mended at the fault's end.
+    BadDeployment { service: usize, error_ratio: f64, slow_factor: f64 },
+    /// The disk fills, so large a share of it per hour. A full one stops the service until it is
+    /// cleaned.
+    DiskFills { service: usize, ratio_per_hour: f64 },
+    /// The certificate ends after so many seconds, and with it every request fails, until
+    /// somebody renews it or the fault is over.
+    CertificateExpires { service: usize, seconds: i64 },
     /// Once: a share of the units dies.
     Crash { service: usize, ratio: f64 },
     /// Once: a share of the units restarts.
@@ -166,6 +175,9 @@ impl FaultKind {
             FaultKind::HiddenLimit { .. } => "hidden_limit",
             FaultKind::HealthChecks { .. } => "health_checks",
             FaultKind::ReplicaLag { .. } => "replica_lag",
+            FaultKind::BadDeployment { .. } => "bad_deployment",
+            FaultKind::DiskFills { .. } => "disk_fills",
+            FaultKind::CertificateExpires { .. } => "certificate_expires",
             FaultKind::Crash { .. } => "crash",
             FaultKind::Restart { .. } => "restart",
             FaultKind::Flush { .. } => "flush",

@@ -10,6 +10,7 @@
 //! Equal seeds and equal calls give equal numbers, to the bit, on one machine; between
 //! platforms the last bits may differ with their `exp` and `ln`.
 
+pub mod actuators;
 pub mod capacity;
 pub mod chance;
 pub mod expectation;

@@ -48,4 +48,41 @@ pub enum Deed {
     Promote { service: usize },
     /// Drains a zone for so many seconds.
     Drain { zone: usize, seconds: i64 },
+    /// `evenkeel takeover` of some services (all when empty), for so many seconds.
+    Takeover { services: Vec<usize>, seconds: i64 },
+    /// `evenkeel handback` of some services (all when empty).
+    HandBack { services: Vec<usize> },
+    /// From then on a person stands by, and says their word about every run so many seconds after
+    /// they were asked: about a gate when it asks, about an abort when the run begins.
+    StandBy { who: Person, word: Word, after: i64 },
+}
+
+/// Who stands by. Two, so that a gate may ask for two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Person {
+    /// `ana`.
+    Ana,
+    /// `ben`.
+    Ben,
+}
+
+impl Person {
+    /// As in documents and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Person::Ana => "ana",
+            Person::Ben => "ben",
+        }
+    }
+}
+
+/// What a person who stands by says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// `evenkeel approve`, with the plan that they saw when they were asked.
+    Approve,
+    /// `evenkeel deny`.
+    Deny,
+    /// `evenkeel abort`.
+    Abort,
 }

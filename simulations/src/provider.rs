@@ -4,6 +4,7 @@
 //! **Out:** answers, now or later; units of the [`World`].
 //! **Not here:** booting and the launch queue ([`crate::world`]).
 
+mod others;
 mod past;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use crate::chance::{fraction, mix, stream_key};
 use crate::world::World;
 use crate::world::spec::UNITS_MAX;
 
+pub use others::Admission;
 use past::Past;
 pub use past::STALE_SECONDS_MAX;
 
@@ -164,6 +166,8 @@ struct Account {
     last_set: Option<LastSet>,
     n_reads: u64,
     n_changes: u64,
+    /// Looks at single units, and changes that set no number of them.
+    n_others: u64,
 }
 
 /// The API of one region.
@@ -179,6 +183,7 @@ pub struct Provider {
     pending: VecDeque<(i64, Change)>,
     reads_key: u64,
     changes_key: u64,
+    others_key: u64,
 }
 
 impl Provider {
@@ -194,6 +199,7 @@ impl Provider {
             pending: VecDeque::new(),
             reads_key: stream_key(seed, "provider/reads"),
             changes_key: stream_key(seed, "provider/changes"),
+            others_key: stream_key(seed, "provider/others"),
         }
     }
 

@@ -10,13 +10,16 @@
 
 mod acts;
 pub mod documents;
+mod effects;
 mod hands;
 pub mod harm;
+mod healing;
 mod journal;
 mod keeping;
 mod monitor;
 mod process;
 mod senses;
+mod standing;
 mod steering;
 mod verdict;
 mod watch;
@@ -28,6 +31,7 @@ use evenkeel_core::documents::Documents;
 use evenkeel_core::ids::TargetId;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::actuators::Actuators;
 use crate::capacity::{PlanRow, Trace};
 use crate::exporter::Exporter;
 use crate::fault::swarm;
@@ -45,6 +49,7 @@ use harm::Totals;
 use keeping::empty_timelines;
 use monitor::Monitor;
 use process::Process;
+use standing::Standing;
 use steering::{Size, sizes};
 use verdict::Verdict;
 use watch::{Violations, Watch};
@@ -144,6 +149,9 @@ pub(crate) struct Stage {
     pub(crate) world: World,
     pub(crate) exporter: Exporter,
     pub(crate) provider: Provider,
+    pub(crate) actuators: Actuators,
+    /// Whether a page of this second would reach somebody.
+    pub(crate) pager_works: bool,
 }
 
 /// Runs `scenario`.
@@ -182,6 +190,7 @@ struct Engine<'a> {
     /// Forecasts for later, by service: when, and what.
     expected: Vec<VecDeque<(i64, [f64; 3])>>,
     refused: Vec<&'static str>,
+    standing: Standing,
 }
 
 impl<'a> Engine<'a> {
@@ -216,11 +225,17 @@ impl<'a> Engine<'a> {
             acts.extend(people);
         }
         let schedule = Schedule::new(faults);
-        let stage = Stage { world, exporter, provider };
         let documents = match &scenario.documents {
             Some(documents) => Arc::clone(documents),
             None => documents::made_up(&scenario.world).map_err(RunError::Documents)?,
         };
+        // Only playbooks need to know which unit is which.
+        let heals = 0 < documents.playbooks().len() && settings.controller == Controller::Evenkeel;
+        if heals {
+            world.name_units();
+        }
+        let actuators = Actuators::new(scenario.world.services.len());
+        let stage = Stage { world, exporter, provider, actuators, pager_works: true };
         let targets = targets_of(&documents, &stage.world);
         let driver = match settings.controller {
             Controller::Evenkeel => {
@@ -244,7 +259,7 @@ impl<'a> Engine<'a> {
         Ok(Engine {
             hands: Hands::new(&acts),
             monitor: Monitor::new(&stage.world),
-            verdict: Verdict::new(scenario, schedule.healed_at(), lasts),
+            verdict: Verdict::new(scenario, settings.controller, schedule.healed_at(), lasts),
             scenario,
             settings,
             stage,
@@ -260,6 +275,7 @@ impl<'a> Engine<'a> {
             words: vec![(i64::MIN, false); n_services],
             expected: vec![VecDeque::new(); n_services],
             refused: vec![""; n_services],
+            standing: Standing::default(),
         })
     }
 
@@ -289,11 +305,13 @@ impl<'a> Engine<'a> {
     }
 
     fn second(&mut self, at: i64) {
-        let Stage { world, exporter, provider } = &mut self.stage;
+        let Stage { world, exporter, provider, actuators, pager_works } = &mut self.stage;
         let happenings = self.schedule.apply(at, world, exporter, provider);
         world.tick();
         exporter.tick(world);
         provider.tick(world);
+        actuators.tick(world);
+        *pager_works = self.schedule.pager_works(at);
         if !happenings.agent.is_empty()
             || !happenings.set_units.is_empty()
             || !happenings.began.is_empty()
@@ -338,6 +356,9 @@ impl<'a> Engine<'a> {
             }
         }
         for (service, units) in happenings.set_units {
+            if self.stage.actuators.is_stopped(service) {
+                continue;
+            }
             self.set_outside(at, service, units, false);
         }
         for fault in happenings.agent {

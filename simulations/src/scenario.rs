@@ -7,6 +7,7 @@
 //! [`crate::run`]).
 
 mod documents;
+pub mod files;
 mod places;
 mod raw;
 mod raw_fault;
@@ -105,6 +106,20 @@ impl Scenario {
     ///
     /// The first fault, with line, column, the line itself and a hint.
     pub fn parse(file: &str, text: &str) -> Result<Scenario, Box<Diagnostic>> {
+        Scenario::parse_with(file, text, &|_| Err("no files are read here".to_owned()))
+    }
+
+    /// As [`Scenario::parse`]; `read` opens a playbook by its path below the folder `playbooks`,
+    /// such as `heal/gray-node.yaml`, or says why it cannot.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scenario::parse`], and a playbook that cannot be read or has a fault.
+    pub fn parse_with(
+        file: &str,
+        text: &str,
+        read: &dyn Fn(&str) -> Result<String, String>,
+    ) -> Result<Scenario, Box<Diagnostic>> {
         let fault_at = |place: (usize, usize), message: String, hint: &str| {
             diagnostic(file, text, place, message, hint)
         };
@@ -116,7 +131,8 @@ impl Scenario {
                 format!("a scenario of {} bytes, at most {FILE_BYTES_MAX} are read", text.len());
             return Err(fault(None, message, "a load belongs into a CSV file, for `--workload`"));
         }
-        let (scenario, rest, lines_before) = documents::split(text);
+        let (scenario_text, rest, lines_before) = documents::split(text);
+        let scenario = scenario_text;
         let options = serde_saphyr::options! {
             budget: serde_saphyr::budget! { max_depth: 16, max_nodes: NODES_MAX, max_aliases: 0 },
             with_snippet: false,
@@ -132,7 +148,17 @@ impl Scenario {
                 return Err(fault_at((lines_before + 1, 1), message, "remove what is behind it"));
             }
             ScenarioKind::Region(region) => {
-                let documents = documents::read(file, rest, lines_before, &region.world)?;
+                let mut playbooks = Vec::new();
+                for path in &region.playbooks {
+                    let text = read(path).map_err(|why| {
+                        let place = documents::place_of(scenario_text, path);
+                        let message = format!("playbook `{path}` cannot be read: {why}");
+                        fault_at(place, message, "paths are those below the folder `playbooks`")
+                    })?;
+                    playbooks.push((format!("playbooks/{path}"), text));
+                }
+                let own = documents::Own { file, rest, lines_before };
+                let documents = documents::read(&own, &region.world, &playbooks)?;
                 region.documents = documents.map(Arc::new);
             }
         }

@@ -26,11 +26,13 @@ mod demand;
 mod lane;
 mod launches;
 mod levers;
+mod names;
 mod service;
 pub mod spec;
 mod station;
 mod truth;
 mod units;
+mod upkeep;
 mod wait;
 
 use jiff::{SignedDuration, Timestamp};
@@ -44,8 +46,10 @@ use service::{Service, View};
 use units::{Fleet, Zones};
 use wait::Waits;
 
+pub use names::{UnitSeen, WEIGHT_FULL};
 pub use spec::{CallSpec, RetrySpec, ServiceKind, ServiceSpec, SpecError, UnitSpec, WorldSpec};
 pub use truth::{Knobs, NEEDED_UTILISATION, Sums, Truth};
+pub use upkeep::{BadDeployment, Upkeep};
 
 /// Most points that [`World::history`] gives: the newest of those asked for. Why: 90 days of
 /// one every minute, and some.
@@ -142,7 +146,7 @@ impl World {
             (0..self.services.len()).map(|it| self.demand.of(it, unix_second)).collect();
         let rps = self.spec.steady_rps(&load);
         for (service, rps) in self.services.iter_mut().zip(rps) {
-            service.reshape(self.spec.fail_open_ratio);
+            service.reshape(self.second, self.spec.fail_open_ratio);
             service.truth.is_good = true;
             service.truth.needed = service.needed(rps);
         }
@@ -196,7 +200,7 @@ impl World {
         let mut fingerprint = self.fingerprint;
         for (place, service) in self.services.iter_mut().enumerate() {
             if service.is_stale {
-                service.reshape(self.spec.fail_open_ratio);
+                service.reshape(now, self.spec.fail_open_ratio);
             }
             let outside = self.demand.of(place, unix_second);
             let inside = self.inflows.get_mut(place).map_or(0.0, std::mem::take);

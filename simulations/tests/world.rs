@@ -2,10 +2,14 @@
 
 #[path = "world/equal.rs"]
 mod equal;
+#[path = "world/names.rs"]
+mod names;
 #[path = "world/properties.rs"]
 mod properties;
 #[path = "world/units.rs"]
 mod units;
+#[path = "world/upkeep.rs"]
+mod upkeep;
 
 use evenkeel_sim::load::LoadCurve;
 use evenkeel_sim::queueing::Station;

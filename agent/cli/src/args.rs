@@ -5,6 +5,7 @@
 //! **Not here:** environment variables and defaults of where the agent is (see
 //! [`crate::connection`]), what the verbs do.
 
+mod healing;
 mod simulation;
 
 use std::ops::Range;
@@ -18,6 +19,10 @@ use evenkeel_core::units::{Capacity, parse_duration, show_duration};
 use evenkeel_forecast::batch::{HORIZON_MAX, Request};
 use jiff::{SignedDuration, Timestamp};
 
+pub(crate) use healing::{
+    ApproveArgs, HandbackArgs, IncidentsArgs, PlaybookRunArgs, PlaybookTestArgs, PlaybookVerb,
+    PromoteArgs, ReviewArgs, RunWordArgs,
+};
 use simulation::{Seeds, controller_word, scale, seeds};
 
 /// Longest season, in steps. Why 100,000: ten weeks of minutes; a longer one repeats too rarely
@@ -123,6 +128,30 @@ pub(crate) enum Verb {
     /// End an override, or every override with exactly this scope
     #[command(after_help = EXAMPLES)]
     Expire(ExpireArgs),
+    /// Show what is wrong, what is done about it, and what waits for you
+    Incidents(IncidentsArgs),
+    /// Say yes to the gate that a run waits at, for exactly the plan that you saw
+    Approve(ApproveArgs),
+    /// Say no to the gate that a run waits at
+    Deny(RunWordArgs),
+    /// End a run: what it has touched is undone
+    Abort(RunWordArgs),
+    /// Take a scope over: nothing is changed there, and runs end as they are
+    #[command(after_help = EXAMPLES)]
+    Takeover(OverrideArgs),
+    /// Give back what was taken over, or what the agent left to people
+    #[command(after_help = EXAMPLES)]
+    Handback(HandbackArgs),
+    /// Record what the review of a break-glass approval found
+    Review(ReviewArgs),
+    /// Grant the agent more autonomy for a class of actions on a target, or less
+    Promote(PromoteArgs),
+    /// Test a playbook on recorded metrics, or start one by hand
+    Playbook {
+        /// Which of the two.
+        #[command(subcommand)]
+        verb: PlaybookVerb,
+    },
     /// Show what happened, newest first
     History(HistoryArgs),
     /// Prove that the log was not changed, or copy it out
@@ -182,7 +211,7 @@ pub(crate) struct ExplainArgs {
     pub(crate) at: Option<When>,
 }
 
-/// `freeze`, `hold`, `no-scale-down`.
+/// `freeze`, `takeover`, `hold`, `no-scale-down`.
 #[derive(Debug, Args)]
 pub(crate) struct OverrideArgs {
     /// On what
@@ -474,6 +503,11 @@ impl OverrideArgs {
     /// The request of `freeze`.
     pub(crate) fn asked_freeze(&self) -> OverrideRequest {
         self.why.request(OverrideWord::Freeze, &self.scope, None)
+    }
+
+    /// The request of `takeover`.
+    pub(crate) fn asked_takeover(&self) -> OverrideRequest {
+        self.why.request(OverrideWord::Takeover, &self.scope, None)
     }
 
     /// The request of `hold`.

@@ -11,6 +11,7 @@ mod args;
 mod audit;
 mod audit_export;
 mod audit_text;
+mod autonomy;
 mod backtest;
 mod check;
 mod client;
@@ -21,14 +22,19 @@ mod failure;
 mod forecast;
 mod forecast_talk;
 mod history;
+mod incident_text;
+mod incidents;
 mod interrupt;
 mod journal_line;
 mod overrides;
+mod playbook;
 mod plot;
 mod plot_svg;
 mod progress;
 mod record_line;
 mod replay;
+mod run_text;
+mod runs;
 mod series_file;
 mod simulate;
 mod sources;
@@ -42,7 +48,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::args::{Arguments, AuditVerb, Verb};
+use crate::args::{Arguments, AuditVerb, PlaybookVerb, Verb};
 use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
 
@@ -67,6 +73,16 @@ fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::NoScaleDown(it) => overrides::set(&it.asked_no_scale_down(), common, terminal),
         Verb::Pin(it) => overrides::set(&it.asked(), common, terminal),
         Verb::Expire(it) => overrides::expire(it, common, terminal),
+        Verb::Incidents(it) => incidents::run(it, common, terminal),
+        Verb::Approve(it) => runs::approve(it, common, terminal),
+        Verb::Deny(it) => runs::deny(it, common, terminal),
+        Verb::Abort(it) => runs::abort(it, common, terminal),
+        Verb::Takeover(it) => overrides::take_over(&it.asked_takeover(), common, terminal),
+        Verb::Handback(it) => overrides::hand_back(it, common, terminal),
+        Verb::Review(it) => runs::review(it, common, terminal),
+        Verb::Promote(it) => autonomy::promote(it, common, terminal),
+        Verb::Playbook { verb: PlaybookVerb::Test(it) } => playbook::test(it, common, terminal),
+        Verb::Playbook { verb: PlaybookVerb::Run(it) } => runs::start(it, common, terminal),
         Verb::History(it) => history::run(it, common, terminal),
         Verb::Audit { verb: AuditVerb::Verify(it) } => audit::verify(it, common, terminal),
         Verb::Audit { verb: AuditVerb::Export(it) } => audit_export::run(it, common, terminal),

@@ -5,6 +5,8 @@
 //! the JSON it is.
 //! **Not here:** when, and on which target: those have their own columns.
 
+mod healing;
+
 use evenkeel_core::record::{EndCause, Record};
 use evenkeel_core::units::show_duration;
 use serde::Deserialize as _;
@@ -89,6 +91,18 @@ fn known_line(record: &Record) -> String {
         Record::ForecastDemoted { at: _, target: _, signal, why } => {
             format!("the forecast of `{signal}` no longer drives capacity: {why}")
         }
+        Record::RunOpened { .. }
+        | Record::Run { .. }
+        | Record::Incident { .. }
+        | Record::Storm { .. }
+        | Record::Autonomy { .. }
+        | Record::NoticeRaised { .. }
+        | Record::NoticeEnded { .. }
+        | Record::OverrideEndAnnounced { .. }
+        | Record::HandedBack { .. }
+        | Record::LeftToPeople { .. }
+        | Record::Reviewed { .. }
+        | Record::ReviewOverdue { .. } => healing::line(record),
         Record::RequestRefused { at: _, actor, verb, why } => {
             let actor = actor.as_ref().map_or("somebody unknown", |it| it.as_str());
             format!("refused {verb} by {actor}: {why}")

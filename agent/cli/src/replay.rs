@@ -5,11 +5,11 @@
 //! `--capacity-query`, of what really was; the plan of one target as CSV.
 //! **Not here:** the replay itself (`evenkeel_sim::replay`), reading metrics ([`fetch`]).
 
-mod answer;
-mod backend;
-mod fetch;
+pub(crate) mod answer;
+pub(crate) mod backend;
+pub(crate) mod fetch;
 mod show;
-mod trouble;
+pub(crate) mod trouble;
 
 use std::cell::Cell;
 use std::fs::File;
@@ -64,7 +64,7 @@ pub(crate) fn run(
         Ok(span) => span,
         Err(trouble) => return Ok(trouble.say(terminal)),
     };
-    let backend = match Backend::new(args, common)? {
+    let backend = match Backend::new(&args.prometheus, args.bearer_token_file.as_deref(), common)? {
         Ok(backend) => backend,
         Err(trouble) => return Ok(trouble.say(terminal)),
     };
@@ -201,7 +201,7 @@ fn past_before(from: i64) -> Grid {
 }
 
 /// Reads one version; `None` after saying what is wrong with it.
-fn documents_of(paths: &[PathBuf], terminal: &Terminal) -> Option<Documents> {
+pub(crate) fn documents_of(paths: &[PathBuf], terminal: &Terminal) -> Option<Documents> {
     let read = sources::read(paths);
     let texts: Vec<SourceText<'_>> =
         read.found.iter().map(|it| SourceText { file: &it.file, text: &it.text }).collect();

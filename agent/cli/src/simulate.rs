@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use evenkeel_core::documents::{self, Diagnostic, Severity};
 use evenkeel_sim::capacity::PlanRow;
 use evenkeel_sim::report;
+use evenkeel_sim::scenario::files::playbooks_near;
 use evenkeel_sim::scenario::{Scenario, ScenarioKind};
 use evenkeel_sim::scorecard::{Scorecard, Violation};
 use evenkeel_sim::timeline::Timeline;
@@ -99,7 +100,8 @@ pub(crate) fn run(
     terminal: &Terminal,
 ) -> Result<Exit, Failure> {
     let (file, text) = read(&args.scenario, "the scenario")?;
-    let scenario = match Scenario::parse(&file, &text) {
+    let near = playbooks_near(&args.scenario);
+    let scenario = match Scenario::parse_with(&file, &text, &near) {
         Ok(scenario) => scenario,
         Err(diagnostic) => return Ok(refused(&diagnostic, terminal)),
     };

@@ -12,24 +12,33 @@
 //! 3. Effects and answers leave through [`Outcome::commit`], after the records
 //!    are durable.
 
+mod healing;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use crate::action::Seen;
 use crate::blast_radius::Ledger;
 use crate::documents::{Documents, LeadTime, Target};
 use crate::effect::{Effect, EffectOutcome};
 use crate::evaluate;
 use crate::explain::Explanation;
 use crate::explanations::Explanations;
-use crate::ids::{EffectId, SignalName, TargetId, Term};
+use crate::heal::care;
+use crate::heal::view::{PlaybookObservation, Views};
+use crate::heal::ward::capacity_of;
+use crate::ids::{AllowedName, EffectId, NoticeId, RunId, SignalName, TargetId, Term};
+use crate::incident::IncidentEvent;
 use crate::lead_time::KnownLeadTime;
-use crate::overrides::OverrideState;
+use crate::notice::Delivery;
+use crate::overrides::{Override, OverrideKind, OverrideState};
 use crate::plan_ahead::Ledger as ShortfallLedger;
 use crate::quality::TargetObservation;
 use crate::record::{EndCause, Record};
-use crate::request::{self, Answer, Request, RequestRefusal, contradicts};
+use crate::request::{self, Answer, Request, RequestRefusal, Verb, contradicts};
+use crate::run::{Run, RunEvent};
 use crate::sight::Sight;
 use crate::state::State;
 use crate::units::Capacity;
@@ -52,6 +61,16 @@ pub enum Input {
     /// What the shell kept of [`Sight::shortfalls`] from before a restart. Taken up
     /// only for signals of which nothing has been seen since.
     ShortfallsRecalled(Vec<(TargetId, SignalName, ShortfallLedger)>),
+    /// Fresh readings of playbooks' inputs, one per playbook and target.
+    PlaybooksObserved(Vec<PlaybookObservation>),
+    /// The answer to an [`crate::effect::Look`].
+    Looked { run: RunId, step: u16, result: Result<Seen, String> },
+    /// How the delivery of a notice ended.
+    NoticeFinished { id: NoticeId, delivery: Delivery },
+    /// Whether notices can be delivered at all: `Some` is why not.
+    NotifierChecked { trouble: Option<String> },
+    /// Terraform finds differences between a workspace's code and what is there.
+    DriftFound { workspace: AllowedName, differences: Vec<String> },
     /// Time passed; see [`Agent::next_wakeup`].
     TimePassed,
     /// The journal wants to be able to forget what is older.
@@ -100,14 +119,11 @@ pub struct Agent {
     documents: Arc<Documents>,
     state: State,
     sight: Sight,
+    views: Views,
     explanations: Explanations,
     /// Follows from the three above; shared by the batches of one pass.
     ledger: Option<Ledger>,
 }
-
-/// How long one ledger serves. Why 1 s: longer than a pass over 10,000 targets
-/// takes, and at most as long as the shortest evaluation period.
-const LEDGER_AGE_MAX: SignedDuration = SignedDuration::from_secs(1);
 
 impl Agent {
     /// An agent that remembers `state` and has seen nothing.
@@ -119,8 +135,10 @@ impl Agent {
     /// that record's time: a clock that goes back revives nothing.
     pub fn handle(&mut self, now: Timestamp, input: Input) -> Outcome {
         let now = now.max(self.state.latest_at());
+        let stir = self.stirred_by(&input);
         match &input {
             Input::DocumentsLoaded(documents) => {
+                self.views.retain(&self.documents, documents);
                 self.documents = Arc::clone(documents);
                 self.sight.retain(documents);
                 self.explanations.retain(documents);
@@ -139,19 +157,40 @@ impl Agent {
                 }
             }
             Input::ShortfallsRecalled(recalled) => self.sight.recall(&self.documents, recalled),
+            Input::PlaybooksObserved(observations) => {
+                for it in observations {
+                    let capacity = capacity_of(&self.state, &self.sight, &it.target);
+                    self.views.observe(now, &self.documents, capacity, it);
+                }
+            }
+            Input::Looked { run, step, result } => self.views.answer(*run, *step, result),
             Input::Started { .. }
             | Input::Requested(_)
             | Input::BreakGlassRead(_)
             | Input::EffectFinished { .. }
+            | Input::NoticeFinished { .. }
+            | Input::NotifierChecked { .. }
+            | Input::DriftFound { .. }
             | Input::TimePassed
             | Input::SnapshotWanted => (),
         }
+        // What ends now is over before anything is decided: its lapse holds at once.
+        let mut ended = self.ended_overrides(now);
+        for record in &ended {
+            self.state.apply(record);
+        }
         let mut ledger = self.ledger.take();
-        let outcome = self.plan(now, input, &mut ledger);
-        self.ledger = ledger.filter(|_| !outcome.records.iter().any(tightens_the_ledger));
+        let mut outcome = self.plan(now, input, &mut ledger);
         for record in &outcome.records {
             self.state.apply(record);
         }
+        ended.append(&mut outcome.records);
+        outcome.records = ended;
+        if outcome.records.iter().any(tightens_the_ledger) {
+            ledger = None;
+        }
+        self.heal(now, stir, &mut ledger, &mut outcome);
+        self.ledger = ledger;
         for explanation in &outcome.explanations {
             self.explanations.remember(Arc::clone(explanation));
         }
@@ -159,9 +198,11 @@ impl Agent {
     }
 
     /// When the agent next wants [`Input::TimePassed`], to record the end of an
-    /// override. Earlier or extra ones are harmless.
+    /// override, or what is due in a run or an incident. Earlier or extra ones are harmless.
     pub fn next_wakeup(&self) -> Option<Timestamp> {
-        self.state.overrides().map(|it| it.ends_at).min()
+        let overrides: Vec<&Override> = self.state.overrides().collect();
+        let ends = overrides.iter().map(|it| it.ends_at).min();
+        ends.into_iter().chain(care::next_wakeup(self.state.healing(), &overrides)).min()
     }
 
     /// What must not be forgotten.
@@ -179,13 +220,18 @@ impl Agent {
         &self.explanations
     }
 
+    /// What playbooks see at the moment.
+    pub fn views(&self) -> &Views {
+        &self.views
+    }
+
     /// The documents in force.
     pub fn documents(&self) -> &Arc<Documents> {
         &self.documents
     }
 
     fn plan(&self, now: Timestamp, input: Input, ledger: &mut Option<Ledger>) -> Outcome {
-        let mut outcome = Outcome { records: self.ended_overrides(now), ..Outcome::default() };
+        let mut outcome = Outcome::default();
         match input {
             Input::Started { version } => self.plan_start(now, version, &mut outcome),
             Input::DocumentsLoaded(documents) => {
@@ -223,7 +269,8 @@ impl Agent {
                 let in_flight = self.state.in_flight().find(|(_, it)| it.id == id);
                 // A report that nobody waits for is about an effect of an earlier
                 // term, which was declared unknown at the start of this one.
-                if let Some((target, _)) = in_flight {
+                let of_run = self.state.healing().run_of_effect(id).map(|it| &it.target);
+                if let Some(target) = in_flight.map(|(target, _)| target).or(of_run) {
                     outcome.records.push(Record::EffectFinished {
                         at: now,
                         id,
@@ -233,14 +280,21 @@ impl Agent {
                     });
                 }
             }
-            Input::ShortfallsRecalled(_) | Input::TimePassed => (),
-            Input::SnapshotWanted => {
-                // With the overrides that end right now already gone.
-                let mut state = self.state.clone();
-                for record in &outcome.records {
-                    state.apply(record);
+            Input::NoticeFinished { id, delivery } => {
+                if self.state.healing().notice(id).is_some() {
+                    outcome.records.push(Record::NoticeEnded { at: now, id, delivery });
                 }
-                let state = Box::new(state);
+            }
+            // What follows from these, healing finds.
+            Input::PlaybooksObserved(_)
+            | Input::Looked { .. }
+            | Input::NotifierChecked { .. }
+            | Input::DriftFound { .. }
+            | Input::ShortfallsRecalled(_)
+            | Input::TimePassed => (),
+            Input::SnapshotWanted => {
+                // The overrides that end right now are gone already.
+                let state = Box::new(self.state.clone());
                 outcome.records.push(Record::Snapshot { at: now, state });
             }
         }
@@ -253,8 +307,7 @@ impl Agent {
     /// share one. Without [`tightens_the_ledger`] an older one is too strict, never
     /// too lax: what left its window, came back or was added still is not in it.
     fn books<'a>(&self, now: Timestamp, ledger: &'a mut Option<Ledger>) -> &'a mut Ledger {
-        let is_young = |it: &Ledger| now.duration_since(it.opened_at()) < LEDGER_AGE_MAX;
-        let young = ledger.take().filter(is_young);
+        let young = ledger.take().filter(|it| it.is_young(now));
         ledger.insert(
             young.unwrap_or_else(|| Ledger::open(now, &self.documents, &self.state, &self.sight)),
         )
@@ -288,16 +341,55 @@ impl Agent {
                 detail: "the agent stopped before it heard how this ended".to_owned(),
             });
         }
+        let healing = self.state.healing();
+        for run in healing.active() {
+            let Some(id) = run.sent() else { continue };
+            if self.state.in_flight().any(|(_, it)| it.id == id) {
+                continue;
+            }
+            outcome.records.push(Record::EffectFinished {
+                at: now,
+                id,
+                target: run.target.clone(),
+                outcome: EffectOutcome::Unknown,
+                detail: "the agent stopped before it heard how this ended".to_owned(),
+            });
+        }
+        // Whoever receives one twice tells by its number.
+        outcome.effects.extend(healing.notices().map(|it| Effect::Notify(Box::new(it.clone()))));
     }
 
     fn plan_request(&self, now: Timestamp, request: &Request, outcome: &mut Outcome) {
         let current = |target: &Target| self.current_of(&target.id);
         match request::review(now, &self.documents, &self.state, current, request) {
             Ok((records, answer)) => {
-                if let Answer::OverrideSet { accepted, .. } = &answer {
-                    outcome.withdrawn = self.contradicted_by(accepted);
-                }
                 outcome.records.extend(records);
+                match &answer {
+                    Answer::OverrideSet { accepted, .. } => {
+                        outcome.withdrawn = self.contradicted_by(accepted);
+                        if accepted.kind == OverrideKind::Takeover {
+                            outcome.records.extend(self.taken_over_by(now, accepted));
+                            outcome.records.extend(self.noted_by(now, accepted));
+                        }
+                    }
+                    // An effect that has not started is not worth waiting for.
+                    Answer::RunChanged { run } if matches!(request.verb, Verb::Abort { .. }) => {
+                        let run = self.state.healing().run(*run);
+                        outcome.withdrawn = run.and_then(Run::sent).into_iter().collect();
+                    }
+                    Answer::Expired { .. }
+                    | Answer::RunChanged { .. }
+                    | Answer::IncidentChanged { .. }
+                    | Answer::HandedBack { .. }
+                    | Answer::Promoted { .. }
+                    | Answer::Reviewed { .. } => (),
+                }
+                // What people caused to be told leaves like any other notice.
+                for record in &outcome.records {
+                    if let Record::NoticeRaised { notice, .. } = record {
+                        outcome.effects.push(Effect::Notify(notice.clone()));
+                    }
+                }
                 outcome.answer = Some(Ok(answer));
             }
             Err((actor, refusal)) => {
@@ -312,12 +404,58 @@ impl Agent {
         }
     }
 
-    fn contradicted_by(&self, accepted: &crate::overrides::Override) -> Vec<EffectId> {
+    fn contradicted_by(&self, accepted: &Override) -> Vec<EffectId> {
         self.state
             .in_flight()
             .filter(|(id, _)| self.documents.target(id).is_some_and(|it| accepted.scope.covers(it)))
             .filter(|(_, it)| contradicts(accepted.kind, it.expected, it.desired))
             .map(|(_, it)| it.id)
+            .chain(self.steps_contradicted_by(accepted))
+            .collect()
+    }
+
+    /// Effects of runs that a person's freeze or takeover stops, where they have not started.
+    fn steps_contradicted_by(&self, accepted: &Override) -> Vec<EffectId> {
+        let stops = matches!(accepted.kind, OverrideKind::Freeze | OverrideKind::Takeover);
+        let covered = |it: &&Run| {
+            self.documents.target(&it.target).is_some_and(|it| accepted.scope.covers(it))
+        };
+        let runs = self.state.healing().active().filter(|_| stops).filter(covered);
+        runs.filter_map(Run::sent)
+            .filter(|id| self.state.in_flight().all(|(_, it)| it.id != *id))
+            .collect()
+    }
+
+    /// Runs that end as they are because a person has their target in hand.
+    fn taken_over_by(&self, now: Timestamp, accepted: &Override) -> Vec<Record> {
+        let covered = |it: &&Run| {
+            self.documents.target(&it.target).is_some_and(|it| accepted.scope.covers(it))
+        };
+        let change = RunEvent::TakenOver { actor: accepted.actor.clone() };
+        self.state
+            .healing()
+            .active()
+            .filter(covered)
+            .map(|it| Record::Run {
+                at: now,
+                id: it.id,
+                target: it.target.clone(),
+                change: change.clone(),
+            })
+            .collect()
+    }
+
+    /// Whoever takes a target over has taken note of its incidents.
+    fn noted_by(&self, now: Timestamp, accepted: &Override) -> Vec<Record> {
+        let covered =
+            |id: &TargetId| self.documents.target(id).is_some_and(|it| accepted.scope.covers(it));
+        let change = IncidentEvent::Acknowledged { actor: accepted.actor.clone() };
+        self.state
+            .healing()
+            .incidents()
+            .filter(|it| it.is_open() && it.acknowledged.is_none())
+            .filter(|it| it.lasting().any(|it| covered(&it.target)))
+            .map(|it| Record::Incident { at: now, id: it.id, change: change.clone() })
             .collect()
     }
 
@@ -337,7 +475,9 @@ impl Agent {
             (Some(cause), None) => {
                 outcome.records.push(Record::BreakGlassEngaged { at: now, cause });
                 let running = self.state.in_flight().filter(|(_, it)| it.unknown_since.is_none());
-                outcome.withdrawn = running.map(|(_, it)| it.id).collect();
+                let steps = self.state.healing().active().filter_map(Run::sent);
+                let all: BTreeSet<EffectId> = running.map(|(_, it)| it.id).chain(steps).collect();
+                outcome.withdrawn = all.into_iter().collect();
             }
             (None, None) | (Some(_), Some(_)) => (),
         }
@@ -378,6 +518,18 @@ fn tightens_the_ledger(record: &Record) -> bool {
         | Record::LeadTimeMissed { .. }
         | Record::ForecastPromoted { .. }
         | Record::ForecastDemoted { .. }
+        | Record::RunOpened { .. }
+        | Record::Run { .. }
+        | Record::Incident { .. }
+        | Record::Storm { .. }
+        | Record::Autonomy { .. }
+        | Record::NoticeRaised { .. }
+        | Record::NoticeEnded { .. }
+        | Record::OverrideEndAnnounced { .. }
+        | Record::HandedBack { .. }
+        | Record::LeftToPeople { .. }
+        | Record::Reviewed { .. }
+        | Record::ReviewOverdue { .. }
         | Record::RequestRefused { .. } => false,
     }
 }

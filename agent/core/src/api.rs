@@ -4,6 +4,8 @@
 //! **Not here:** routes, transport, authentication (the daemon's and the
 //! command line's).
 
+pub mod healing;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -92,6 +94,8 @@ pub struct OverrideRequest {
 pub enum OverrideWord {
     /// No effect at all.
     Freeze,
+    /// No effect at all, and every run ends as it is: a person has it in hand.
+    Takeover,
     /// Keep the current capacity.
     Hold,
     /// May grow, never shrink.

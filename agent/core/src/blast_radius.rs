@@ -21,6 +21,10 @@ use crate::ids::{GuardrailId, TargetId};
 use crate::sight::Sight;
 use crate::state::{Removal, State};
 
+/// How long one ledger serves. Why 1 s: longer than a pass over 10,000 targets
+/// takes, and at most as long as the shortest evaluation period.
+const LEDGER_AGE_MAX: SignedDuration = SignedDuration::from_secs(1);
+
 /// The blast radii at one instant, as one batch of evaluations uses them up.
 #[derive(Debug)]
 pub struct Ledger {
@@ -92,6 +96,12 @@ impl Ledger {
                 units_max(account.limit, base_units.get(id).copied().unwrap_or_default());
         }
         ledger
+    }
+
+    /// Whether it may still be used at `now`. Opening one looks at every target of the
+    /// region, so the batches of one pass share one.
+    pub(crate) fn is_young(&self, now: Timestamp) -> bool {
+        now.duration_since(self.opened_at) < LEDGER_AGE_MAX
     }
 
     /// When it was opened.

@@ -13,8 +13,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::guard::Permit;
-use crate::ids::{EffectId, TargetId, Term};
+use crate::action::{Action, LookAt};
+use crate::guard::{ActPermit, Permit};
+use crate::ids::{EffectId, RunId, TargetId, Term};
+use crate::notice::Notice;
 use crate::units::Capacity;
 
 /// One instruction to the outside.
@@ -22,6 +24,103 @@ use crate::units::Capacity;
 pub enum Effect {
     /// Set the capacity of a target.
     SetCapacity(SetCapacity),
+    /// Carry out a step of a run, or its undo.
+    Act(Act),
+    /// Look at what is there, for a run. Changes nothing.
+    Look(Look),
+    /// Tell people something.
+    Notify(Box<Notice>),
+}
+
+impl Effect {
+    /// The change of capacity, if it is one.
+    pub fn into_set_capacity(self) -> Option<SetCapacity> {
+        match self {
+            Effect::SetCapacity(effect) => Some(effect),
+            Effect::Act(_) | Effect::Look(_) | Effect::Notify(_) => None,
+        }
+    }
+}
+
+/// Carry out one action of a run. Like [`SetCapacity`], only the guard's permit makes one.
+///
+/// ```compile_fail,E0277
+/// use evenkeel_core::effect::Act;
+/// fn forge(text: &str) -> Option<Act> {
+///     serde_json::from_str(text).ok()
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Act {
+    id: EffectId,
+    run: RunId,
+    target: TargetId,
+    action: Action,
+    is_undo: bool,
+    term: Term,
+    granted_at: Timestamp,
+}
+
+impl Act {
+    /// The effect that `permit` allows, and no other.
+    pub(crate) fn new(
+        id: EffectId,
+        term: Term,
+        run: RunId,
+        is_undo: bool,
+        permit: ActPermit,
+    ) -> Act {
+        let (target, action, granted_at) = permit.redeem();
+        Act { id, run, target, action, is_undo, term, granted_at }
+    }
+
+    /// Idempotency key: the same for every attempt at this effect.
+    pub fn id(&self) -> EffectId {
+        self.id
+    }
+
+    /// For which run.
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// On which target.
+    pub fn target(&self) -> &TargetId {
+        &self.target
+    }
+
+    /// What to do: absolute, idempotent.
+    pub fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// Whether it takes something back.
+    pub fn is_undo(&self) -> bool {
+        self.is_undo
+    }
+
+    /// Fencing token; see [`Term`].
+    pub fn term(&self) -> Term {
+        self.term
+    }
+
+    /// When the guard allowed it.
+    pub fn granted_at(&self) -> Timestamp {
+        self.granted_at
+    }
+}
+
+/// Look at what is there. The answer is [`crate::agent::Input::Looked`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// For which run.
+    pub run: RunId,
+    /// For which of its steps.
+    pub step: u16,
+    /// At which target.
+    pub target: TargetId,
+    /// At what.
+    pub at: LookAt,
 }
 
 /// Set the capacity of one target to exactly [`SetCapacity::desired`].

@@ -16,6 +16,7 @@ use crate::documents::{Documents, OutsideChange, ScalingPolicy, Target};
 use crate::effect::{Effect, SetCapacity};
 use crate::explain::{Conclusion, Explanation};
 use crate::guard::{Circumstances, Verdict, freeze_window_in, review};
+use crate::heal::memory::Lapse;
 use crate::ids::{Actor, EffectId, GuardrailId, OverrideId, TargetId};
 use crate::lead_time::WAIT_MAX;
 use crate::look_back::GAP_MAX;
@@ -55,6 +56,7 @@ pub(crate) fn evaluate(
             .filter_map(|it| freeze_window_in(it, now))
             .map(|it| (it.0.clone(), it))
             .collect(),
+        lapses: state.healing().lapses().iter().filter(|it| it.was_takeover).collect(),
         ledger,
         next_effect: state.next_effect(),
         next_override: state.next_override(),
@@ -113,6 +115,8 @@ struct Batch<'a> {
     state: &'a State,
     overrides: InForce<'a>,
     freeze_windows: BTreeMap<GuardrailId, WindowInForce<'a>>,
+    /// Takeovers that were not handed back.
+    lapses: Vec<&'a Lapse>,
     ledger: &'a mut Ledger,
     next_effect: EffectId,
     next_override: OverrideId,
@@ -174,6 +178,8 @@ impl<'a> Batch<'a> {
             ruling,
             break_glass: self.state.break_glass(),
             freeze_window: self.freeze_window_of(target),
+            run: self.state.healing().active_on(&target.id),
+            lapse: self.lapses.iter().find(|it| it.scope.covers(target)).copied(),
         };
         let verdict = review(&circumstances, &proposal, self.ledger);
         self.conclude(target, verdict, &mut explanation);

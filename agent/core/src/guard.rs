@@ -7,6 +7,8 @@
 //! Only this module can build a [`Permit`], and an effect cannot be built
 //! without one. So "was this checked?" is a question for the compiler.
 
+mod step;
+
 use std::fmt;
 
 use jiff::Timestamp;
@@ -16,11 +18,16 @@ use serde::{Deserialize, Serialize};
 use crate::blast_radius::Ledger;
 use crate::decide::{Proposal, Reason};
 use crate::documents::{Autonomy, Documents, Guardrail, ScalingPolicy, Step, Target};
-use crate::ids::{Actor, EffectId, GuardrailId, OverrideId, TargetId};
+use crate::heal::memory::Lapse;
+use crate::ids::{Actor, EffectId, GuardrailId, OverrideId, PlaybookId, RunId, TargetId};
 use crate::overrides::{Override, OverrideKind, in_force};
 use crate::quality::Quality;
+use crate::run::Run;
 use crate::state::{BreakGlass, State, TargetState};
 use crate::units::{Bounds, Capacity, show_duration};
+
+pub(crate) use step::takes_units;
+pub use step::{ActPermit, StepCircumstances, StepPermit, is_in_service, review_step};
 
 /// Proof that the guard allowed this exact capacity at this exact time.
 ///
@@ -156,15 +163,34 @@ pub enum Refusal {
     },
     /// The policy does not let the agent act by itself.
     Autonomy { autonomy: Autonomy },
+    /// Too much is wrong at once for anything destructive.
+    Storm {
+        #[schemars(with = "String")]
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        since: Timestamp,
+        why: String,
+    },
+    /// Too many of the target's instances would be out of service.
+    EjectionLimit { n_out: u32, n_instances: u32, share_max: f64 },
+    /// A run of a playbook has the target.
+    LockedByRun { run: RunId, playbook: PlaybookId },
+    /// People had it in hand, it expired, and nobody handed it back.
+    Lapsed {
+        #[schemars(with = "String")]
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        since: Timestamp,
+        why: String,
+    },
 }
 
 impl Refusal {
     /// Every answer of [`Refusal::name`] that a review can give, so that a metric
     /// can show each from the start.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 18] = [
         "break_glass",
         "protected",
         "frozen",
+        "taken_over",
         "held",
         "no_scale_down",
         "freeze_window",
@@ -175,6 +201,10 @@ impl Refusal {
         "backing_off",
         "blast_radius",
         "autonomy",
+        "storm",
+        "ejection_limit",
+        "locked_by_run",
+        "lapsed",
     ];
 
     /// The variant's name, for metrics and tables.
@@ -184,6 +214,7 @@ impl Refusal {
             Refusal::Protected { .. } => "protected",
             Refusal::Overridden { override_kind, .. } => match override_kind {
                 OverrideKind::Freeze => "frozen",
+                OverrideKind::Takeover => "taken_over",
                 OverrideKind::Hold => "held",
                 OverrideKind::NoScaleDown => "no_scale_down",
                 OverrideKind::Pin { .. } => "pinned",
@@ -196,6 +227,10 @@ impl Refusal {
             Refusal::BackingOff { .. } => "backing_off",
             Refusal::BlastRadius { .. } => "blast_radius",
             Refusal::Autonomy { .. } => "autonomy",
+            Refusal::Storm { .. } => "storm",
+            Refusal::EjectionLimit { .. } => "ejection_limit",
+            Refusal::LockedByRun { .. } => "locked_by_run",
+            Refusal::Lapsed { .. } => "lapsed",
         }
     }
 }
@@ -210,6 +245,7 @@ impl fmt::Display for Refusal {
             Refusal::Overridden { id, override_kind, actor, reason, ends_at } => {
                 let verb = match override_kind {
                     OverrideKind::Freeze => "frozen".to_owned(),
+                    OverrideKind::Takeover => "taken over".to_owned(),
                     OverrideKind::Hold => "held".to_owned(),
                     OverrideKind::NoScaleDown => "no scale-down".to_owned(),
                     OverrideKind::Pin { capacity } => format!("pinned at {capacity}"),
@@ -259,6 +295,24 @@ impl fmt::Display for Refusal {
             Refusal::Autonomy { autonomy } => {
                 write!(f, "autonomy is {autonomy}: the agent only says what it would do")
             }
+            Refusal::Storm { since, why } => {
+                write!(f, "storm since {since:.0}, nothing destructive: {why}")
+            }
+            Refusal::EjectionLimit { n_out, n_instances, share_max } => {
+                let percent = share_max * 100.0;
+                write!(
+                    f,
+                    "{n_out} of {n_instances} instances would be out of service, at most \
+                     {percent:.0} % may be"
+                )
+            }
+            Refusal::LockedByRun { run, playbook } => {
+                write!(f, "{run} of playbook {playbook} has it; `evenkeel abort {run}` ends that")
+            }
+            Refusal::Lapsed { since, why } => write!(
+                f,
+                "{why} at {since:.0} and was not handed back; `evenkeel handback` resumes"
+            ),
         }
     }
 }
@@ -287,6 +341,10 @@ pub struct Circumstances<'a> {
     pub break_glass: Option<&'a BreakGlass>,
     /// The first freeze window in force, as guardrail, name and end.
     pub freeze_window: Option<(&'a GuardrailId, &'a str, Timestamp)>,
+    /// The run of a playbook that has the target.
+    pub run: Option<&'a Run>,
+    /// A takeover of it that lapsed and was not handed back.
+    pub lapse: Option<&'a Lapse>,
 }
 
 /// Reviews `proposal`; what a permit removes is entered into `ledger`.
@@ -314,6 +372,17 @@ pub fn review(it: &Circumstances<'_>, proposal: &Proposal, ledger: &mut Ledger) 
         let is_unknown = in_flight.unknown_since.is_some();
         let (id, desired) = (in_flight.id, in_flight.desired);
         return refuse(Refusal::InFlight { id, desired, is_unknown }, limits);
+    }
+    // A person's pin is obeyed whatever the agent is at.
+    if desired != it.current && !is_pin(proposal) {
+        if let Some(lapse) = it.lapse {
+            return refuse(Refusal::Lapsed { since: lapse.at, why: lapse.why.clone() }, limits);
+        }
+        let locks = |run: &&Run| desired < it.current || run.sets_capacity();
+        if let Some(run) = it.run.filter(locks) {
+            let (run, playbook) = (run.id, run.playbook.clone());
+            return refuse(Refusal::LockedByRun { run, playbook }, limits);
+        }
     }
     if desired != proposal.desired {
         limits.push(Limit::Bounds { proposed: proposal.desired, bounds });
@@ -390,7 +459,9 @@ fn forbidden_at_all(it: &Circumstances<'_>) -> Option<Refusal> {
         return Some(Refusal::Protected { guardrail: guardrail.id.clone() });
     }
     let ruling_kind = it.ruling.map(|ruling| ruling.kind);
-    if let (Some(ruling), Some(OverrideKind::Freeze)) = (it.ruling, ruling_kind) {
+    if let (Some(ruling), Some(OverrideKind::Freeze | OverrideKind::Takeover)) =
+        (it.ruling, ruling_kind)
+    {
         return Some(overridden(ruling));
     }
     if let Some((guardrail, window, ends_at)) = it.freeze_window {
@@ -423,6 +494,8 @@ pub(crate) fn forbids_pin(
         ruling,
         break_glass: state.break_glass(),
         freeze_window: freeze_window_of(documents, &target.id, now),
+        run: None,
+        lapse: None,
     };
     forbidden_at_all(&circumstances).or_else(|| {
         let no_scale_down = |it: &&Override| is_removal && it.kind == OverrideKind::NoScaleDown;

@@ -30,9 +30,21 @@ pub enum NameError {
     /// Something other than letters, digits and `-_.@/+`.
     #[error("`{name}` contains {found:?}, a name has only letters, digits and `-_.@/+`")]
     Character { name: String, found: char },
+    /// In the name of an instance, something other than letters, digits and
+    /// `-_.@/+:[]%=,#`.
+    #[error(
+        "`{}` contains {found:?}, the name of an instance has only letters, digits and \
+         `-_.@/+:[]%=,#`",
+        name.escape_debug()
+    )]
+    InstanceCharacter { name: String, found: char },
+    /// The name of an instance that a program would read as an option or that
+    /// leads out of a folder.
+    #[error("`{name}` {fault}, the name of an instance must not")]
+    InstanceForm { name: String, fault: &'static str },
 }
 
-fn checked_name(name: &str) -> Result<Arc<str>, NameError> {
+fn checked_length(name: &str) -> Result<(), NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);
     }
@@ -40,6 +52,11 @@ fn checked_name(name: &str) -> Result<Arc<str>, NameError> {
         let start = name.chars().take(24).collect();
         return Err(NameError::TooLong { name: start, bytes: name.len() });
     }
+    Ok(())
+}
+
+fn checked_name(name: &str) -> Result<Arc<str>, NameError> {
+    checked_length(name)?;
     let allowed = |it: char| it.is_ascii_alphanumeric() || "-_.@/+".contains(it);
     match name.chars().find(|it| !allowed(*it)) {
         Some(found) => Err(NameError::Character { name: name.to_owned(), found }),
@@ -47,8 +64,29 @@ fn checked_name(name: &str) -> Result<Arc<str>, NameError> {
     }
 }
 
+/// Names of instances are not ours to choose: platforms put addresses, ports and
+/// paths into them. They come from outside and go into commands and addresses.
+fn checked_instance_name(name: &str) -> Result<Arc<str>, NameError> {
+    checked_length(name)?;
+    let allowed = |it: char| it.is_ascii_alphanumeric() || "-_.@/+:[]%=,#".contains(it);
+    if let Some(found) = name.chars().find(|it| !allowed(*it)) {
+        return Err(NameError::InstanceCharacter { name: name.to_owned(), found });
+    }
+    let form = |fault| Err(NameError::InstanceForm { name: name.to_owned(), fault });
+    if name.starts_with('-') {
+        return form("begins with `-`");
+    }
+    if name.split('/').any(|it| it == "..") {
+        return form("has `..` between slashes");
+    }
+    Ok(Arc::from(name))
+}
+
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident) => {
+        name_type! { $(#[$doc])* $name, checked_name }
+    };
+    ($(#[$doc:meta])* $name:ident, $checked:ident) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
@@ -61,7 +99,7 @@ macro_rules! name_type {
             ///
             /// [`NameError`] when the text is not a valid name.
             pub fn new(name: &str) -> Result<$name, NameError> {
-                checked_name(name).map($name)
+                $checked(name).map($name)
             }
 
             /// The name as text.
@@ -129,9 +167,37 @@ name_type! {
     Region
 }
 name_type! {
+    /// A [`crate::documents::Playbook`].
+    PlaybookId
+}
+name_type! {
+    /// A named input of a playbook, unique within it.
+    InputName
+}
+name_type! {
+    /// A step of a playbook, unique within it.
+    StepName
+}
+name_type! {
+    /// A parameter of a playbook, unique within it.
+    ParameterName
+}
+name_type! {
+    /// Something that the daemon's configuration allows by name: a command, a webhook,
+    /// a Terraform workspace.
+    AllowedName
+}
+name_type! {
     /// Who did something: a person as authenticated, or the agent itself.
     /// Never free text from a request.
     Actor
+}
+
+name_type! {
+    /// One instance, server or unit, as its platform calls it: `10.0.0.7:8080`,
+    /// `i-0abc`, `web/3`. It may become an argument of a command, but is never
+    /// read as an option (`-…`), by a shell, or as a way out of a folder.
+    InstanceName, checked_instance_name
 }
 
 impl Actor {
@@ -216,6 +282,19 @@ number_type! {
     EffectId, "ef"
 }
 
+number_type! {
+    /// A run of a playbook: `run-7`.
+    RunId, "run"
+}
+number_type! {
+    /// An incident: `inc-3`.
+    IncidentId, "inc"
+}
+number_type! {
+    /// A notification: `no-5`. Doubles as its deduplication key.
+    NoticeId, "no"
+}
+
 /// Fencing token: grows at every start of a daemon on a store. The executor
 /// and the providers refuse an effect of an older term.
 #[derive(
@@ -245,6 +324,65 @@ mod tests {
         for good in ["checkout-api", "ana@example.com", "eu-central-1", "a/b.c_d+e"] {
             assert_eq!(TargetId::new(good).map(|it| it.to_string()), Ok(good.to_owned()));
         }
+    }
+
+    #[test]
+    fn the_name_of_an_instance_is_no_option_no_shell_and_no_way_out_of_a_folder() {
+        let bad = [
+            "",
+            " ",
+            "a b",
+            "a\tb",
+            "a\nb",
+            "a\u{1b}[2Jb",
+            "é",
+            "-rf",
+            "--all",
+            "a'b",
+            "a\"b",
+            "a`b`",
+            "a\\b",
+            "$HOME",
+            "$(x)",
+            "a;b",
+            "a&b",
+            "a|b",
+            "a<b",
+            "a>b",
+            "(a)",
+            "{a}",
+            "*",
+            "a?",
+            "!a",
+            "~",
+            "..",
+            "../etc",
+            "a/../b",
+            "a/..",
+            &"x".repeat(129),
+        ];
+        for bad in bad {
+            assert!(InstanceName::new(bad).is_err(), "{bad:?}");
+        }
+        let good = [
+            "10.0.0.7:8080",
+            "i-0abc",
+            "web/3",
+            "[2001:db8::1]:9100",
+            "fe80::1%eth0",
+            "vmss_0",
+            "arn:aws:ecs:eu-central-1:1:task/a/b",
+            "web.1.x7",
+            "app#0",
+            "zone=a,rack=3",
+            "a..b",
+            &"x".repeat(128),
+        ];
+        for good in good {
+            assert_eq!(InstanceName::new(good).map(|it| it.to_string()), Ok(good.to_owned()));
+        }
+        let bad = InstanceName::new("a\u{1b}[2J").unwrap_err().to_string();
+        assert!(!bad.chars().any(char::is_control), "{bad:?}");
     }
 
     #[test]

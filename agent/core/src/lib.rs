@@ -5,9 +5,12 @@
 //! **Not here:** clocks, files, sockets, entropy; those are the shell's
 //! (`evenkeel-daemon`) or the simulator's.
 
+pub mod action;
 pub mod agent;
 pub mod api;
+pub mod autonomy;
 pub mod blast_radius;
+pub mod condition;
 pub mod decide;
 pub mod documents;
 pub mod effect;
@@ -16,15 +19,19 @@ pub mod explain;
 pub mod explanations;
 pub mod foresight;
 pub mod guard;
+pub mod heal;
 pub mod ids;
+pub mod incident;
 pub mod lead_time;
 pub mod look_back;
+pub mod notice;
 pub mod outlook;
 pub mod overrides;
 pub mod plan_ahead;
 pub mod quality;
 pub mod record;
 pub mod request;
+pub mod run;
 pub mod sight;
 pub mod state;
 pub mod status;

@@ -73,6 +73,9 @@ pub struct Override {
 pub enum OverrideKind {
     /// No effect at all.
     Freeze,
+    /// No effect at all, and every run ends as it is: a person has it in hand. When it
+    /// expires, the agent only suggests until somebody hands it back.
+    Takeover,
     /// Keep the current capacity.
     Hold,
     /// Capacity may grow, never shrink.
@@ -89,6 +92,7 @@ impl OverrideKind {
     pub fn word(self) -> &'static str {
         match self {
             OverrideKind::Freeze => "freeze",
+            OverrideKind::Takeover => "takeover",
             OverrideKind::Hold => "hold",
             OverrideKind::NoScaleDown => "no-scale-down",
             OverrideKind::Pin { .. } => "pin",
@@ -100,9 +104,10 @@ impl fmt::Display for OverrideKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             OverrideKind::Pin { capacity } => write!(f, "pin at {capacity}"),
-            OverrideKind::Freeze | OverrideKind::Hold | OverrideKind::NoScaleDown => {
-                f.pad(self.word())
-            }
+            OverrideKind::Freeze
+            | OverrideKind::Takeover
+            | OverrideKind::Hold
+            | OverrideKind::NoScaleDown => f.pad(self.word()),
         }
     }
 }
@@ -271,19 +276,23 @@ pub fn pin_in_force<'a>(
         .filter(|it| it.state(now) == OverrideState::Active && it.scope.covers(target))
         .filter_map(|it| match it.kind {
             OverrideKind::Pin { capacity } => Some((it.id, capacity)),
-            OverrideKind::Freeze | OverrideKind::Hold | OverrideKind::NoScaleDown => None,
+            OverrideKind::Freeze
+            | OverrideKind::Takeover
+            | OverrideKind::Hold
+            | OverrideKind::NoScaleDown => None,
         })
         .max_by_key(|(id, _)| *id)
 }
 
-/// Rank for the order freeze, hold, no-scale-down, pin; two pins rank equal
+/// Rank for the order freeze, takeover, hold, no-scale-down, pin; two pins rank equal
 /// whatever their capacities, so that the newer wins.
 fn precedence(kind: OverrideKind) -> u8 {
     match kind {
         OverrideKind::Freeze => 0,
-        OverrideKind::Hold => 1,
-        OverrideKind::NoScaleDown => 2,
-        OverrideKind::Pin { .. } => 3,
+        OverrideKind::Takeover => 1,
+        OverrideKind::Hold => 2,
+        OverrideKind::NoScaleDown => 3,
+        OverrideKind::Pin { .. } => 4,
     }
 }
 

@@ -11,9 +11,17 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::action::ActionClass;
+use crate::autonomy::AutonomyEvent;
 use crate::effect::EffectOutcome;
-use crate::ids::{Actor, EffectId, OverrideId, PolicyId, SignalName, TargetId, Term};
-use crate::overrides::Override;
+use crate::heal::memory::StormEvent;
+use crate::ids::{
+    Actor, EffectId, IncidentId, NoticeId, OverrideId, PolicyId, RunId, SignalName, TargetId, Term,
+};
+use crate::incident::IncidentEvent;
+use crate::notice::{Delivery, Notice};
+use crate::overrides::{Override, Scope};
+use crate::run::{Run, RunEvent};
 use crate::state::State;
 use crate::units::Capacity;
 
@@ -72,6 +80,30 @@ pub enum Record {
     ForecastPromoted { at: Timestamp, target: TargetId, signal: SignalName },
     /// A forecast lost it: the reactive rule decides alone.
     ForecastDemoted { at: Timestamp, target: TargetId, signal: SignalName, why: String },
+    /// A run of a playbook began.
+    RunOpened { at: Timestamp, run: Box<Run> },
+    /// Something happened to a run.
+    Run { at: Timestamp, id: RunId, target: TargetId, change: RunEvent },
+    /// Something happened to an incident.
+    Incident { at: Timestamp, id: IncidentId, change: IncidentEvent },
+    /// Something happened to a storm.
+    Storm { at: Timestamp, change: StormEvent },
+    /// Something happened to the autonomy of a class of actions on a target.
+    Autonomy { at: Timestamp, target: TargetId, class: ActionClass, change: AutonomyEvent },
+    /// People are to be told something.
+    NoticeRaised { at: Timestamp, notice: Box<Notice> },
+    /// They were, or nobody tries any more.
+    NoticeEnded { at: Timestamp, id: NoticeId, delivery: Delivery },
+    /// The end of an override was announced.
+    OverrideEndAnnounced { at: Timestamp, id: OverrideId },
+    /// A person gave back what had lapsed.
+    HandedBack { at: Timestamp, scopes: Vec<Scope>, actor: Actor, reason: String },
+    /// A target was changed by somebody else while a run was on it: people have it in hand.
+    LeftToPeople { at: Timestamp, target: TargetId, why: String },
+    /// A review of a break-glass approval was made.
+    Reviewed { at: Timestamp, run: RunId, actor: Actor, note: String },
+    /// One is overdue.
+    ReviewOverdue { at: Timestamp, run: RunId },
     /// Somebody asked for something and did not get it.
     RequestRefused { at: Timestamp, actor: Option<Actor>, verb: String, why: String },
     /// The whole state, so that older records are no longer needed to rebuild
@@ -111,6 +143,18 @@ impl Record {
             Record::LeadTimeMissed { .. } => "lead_time_missed",
             Record::ForecastPromoted { .. } => "forecast_promoted",
             Record::ForecastDemoted { .. } => "forecast_demoted",
+            Record::RunOpened { .. } => "run_opened",
+            Record::Run { change, .. } => change.kind(),
+            Record::Incident { change, .. } => change.kind(),
+            Record::Storm { change, .. } => change.kind(),
+            Record::Autonomy { change, .. } => change.kind(),
+            Record::NoticeRaised { .. } => "notice_raised",
+            Record::NoticeEnded { .. } => "notice_ended",
+            Record::OverrideEndAnnounced { .. } => "override_end_announced",
+            Record::HandedBack { .. } => "handed_back",
+            Record::LeftToPeople { .. } => "left_to_people",
+            Record::Reviewed { .. } => "break_glass_reviewed",
+            Record::ReviewOverdue { .. } => "review_overdue",
             Record::RequestRefused { .. } => "request_refused",
             Record::Snapshot { .. } => Record::SNAPSHOT,
         }
@@ -134,6 +178,18 @@ impl Record {
             | Record::LeadTimeMissed { at, .. }
             | Record::ForecastPromoted { at, .. }
             | Record::ForecastDemoted { at, .. }
+            | Record::RunOpened { at, .. }
+            | Record::Run { at, .. }
+            | Record::Incident { at, .. }
+            | Record::Storm { at, .. }
+            | Record::Autonomy { at, .. }
+            | Record::NoticeRaised { at, .. }
+            | Record::NoticeEnded { at, .. }
+            | Record::OverrideEndAnnounced { at, .. }
+            | Record::HandedBack { at, .. }
+            | Record::LeftToPeople { at, .. }
+            | Record::Reviewed { at, .. }
+            | Record::ReviewOverdue { at, .. }
             | Record::RequestRefused { at, .. }
             | Record::Snapshot { at, .. } => *at,
         }
@@ -150,7 +206,12 @@ impl Record {
             | Record::LeadTimeMeasured { target, .. }
             | Record::LeadTimeMissed { target, .. }
             | Record::ForecastPromoted { target, .. }
-            | Record::ForecastDemoted { target, .. } => Some(target),
+            | Record::ForecastDemoted { target, .. }
+            | Record::Run { target, .. }
+            | Record::Autonomy { target, .. }
+            | Record::LeftToPeople { target, .. } => Some(target),
+            Record::RunOpened { run, .. } => Some(&run.target),
+            Record::NoticeRaised { notice, .. } => notice.target.as_ref(),
             Record::OverrideAccepted { accepted, .. } => match &accepted.scope {
                 crate::overrides::Scope::Target(target) => Some(target),
                 crate::overrides::Scope::Labels(_)
@@ -162,6 +223,13 @@ impl Record {
             | Record::OverrideEnded { .. }
             | Record::BreakGlassEngaged { .. }
             | Record::BreakGlassReleased { .. }
+            | Record::Incident { .. }
+            | Record::Storm { .. }
+            | Record::NoticeEnded { .. }
+            | Record::OverrideEndAnnounced { .. }
+            | Record::HandedBack { .. }
+            | Record::Reviewed { .. }
+            | Record::ReviewOverdue { .. }
             | Record::RequestRefused { .. }
             | Record::Snapshot { .. } => None,
         }

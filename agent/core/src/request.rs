@@ -6,17 +6,20 @@
 //! **Not here:** transport and authentication (the shell's); reading verbs,
 //! which change nothing ([`crate::status`]).
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
-use crate::documents::{Denial, Documents, Identity, Principal, Role, Target};
-use crate::guard;
-use crate::ids::{Actor, OverrideId};
+use crate::action::ActionClass;
+use crate::documents::{Autonomy, Denial, Documents, Identity, Principal, Role, Target};
+use crate::ids::{Actor, IncidentId, OverrideId, ParameterName, PlaybookId, RunId, TargetId};
 use crate::overrides::{
     OVERRIDE_MAX, OVERRIDES_MAX, Override, OverrideKind, OverrideState, REASON_BYTES_MAX, Scope,
 };
 use crate::record::{EndCause, Record};
 use crate::state::State;
 use crate::units::{Bounds, Capacity, show_duration};
+use crate::{guard, heal};
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -48,6 +51,74 @@ pub enum Verb {
         /// Why; may be empty.
         reason: String,
     },
+    /// `playbook run`.
+    StartRun {
+        /// Which playbook.
+        playbook: PlaybookId,
+        /// On which target.
+        target: TargetId,
+        /// Parameters that differ from their default.
+        parameters: BTreeMap<ParameterName, f64>,
+        /// Only make the plan.
+        is_dry: bool,
+        /// Why; required.
+        reason: String,
+    },
+    /// `approve`.
+    Approve {
+        /// Which run.
+        run: RunId,
+        /// The hash of the plan that the person saw.
+        plan_hash: String,
+        /// Alone, against the quorum.
+        is_break_glass: bool,
+        /// Why; required for break-glass.
+        reason: String,
+    },
+    /// `deny`.
+    Deny {
+        /// Which run.
+        run: RunId,
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// `abort`.
+    Abort {
+        /// Which run.
+        run: RunId,
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// `incidents --acknowledge`.
+    Acknowledge {
+        /// Which incident.
+        incident: IncidentId,
+    },
+    /// `handback`.
+    HandBack {
+        /// What is given back.
+        scope: Scope,
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// `promote`.
+    Promote {
+        /// On which target.
+        target: TargetId,
+        /// Which actions.
+        class: ActionClass,
+        /// To what.
+        to: Autonomy,
+        /// Why; required.
+        reason: String,
+    },
+    /// `review`.
+    Review {
+        /// Of which run's break-glass approval.
+        run: RunId,
+        /// What was found; required.
+        note: String,
+    },
 }
 
 /// The kind of an override as it is asked for.
@@ -55,6 +126,8 @@ pub enum Verb {
 pub enum OverrideAsked {
     /// No effect at all.
     Freeze,
+    /// No effect at all, and every run ends as it is.
+    Takeover,
     /// Keep the current capacity.
     Hold,
     /// Never shrink.
@@ -79,11 +152,21 @@ impl Verb {
         match self {
             Verb::SetOverride { kind, .. } => match kind {
                 OverrideAsked::Freeze => "freeze",
+                OverrideAsked::Takeover => "takeover",
                 OverrideAsked::Hold => "hold",
                 OverrideAsked::NoScaleDown => "no-scale-down",
                 OverrideAsked::Pin { .. } => "pin",
             },
             Verb::Expire { .. } => "expire",
+            Verb::StartRun { is_dry: true, .. } => "playbook run --dry-run",
+            Verb::StartRun { is_dry: false, .. } => "playbook run",
+            Verb::Approve { .. } => "approve",
+            Verb::Deny { .. } => "deny",
+            Verb::Abort { .. } => "abort",
+            Verb::Acknowledge { .. } => "acknowledge",
+            Verb::HandBack { .. } => "handback",
+            Verb::Promote { .. } => "promote",
+            Verb::Review { .. } => "review",
         }
     }
 }
@@ -103,6 +186,37 @@ pub enum Answer {
     Expired {
         /// As they were.
         ended: Vec<Override>,
+    },
+    /// A run was started, approved, denied or ended.
+    RunChanged {
+        /// Which.
+        run: RunId,
+    },
+    /// An incident was acknowledged.
+    IncidentChanged {
+        /// Which.
+        incident: IncidentId,
+    },
+    /// Something was given back.
+    HandedBack {
+        /// Takeovers that were ended.
+        ended: Vec<Override>,
+        /// Scopes that had lapsed and are resumed.
+        resumed: Vec<Scope>,
+        /// Classes of actions whose demotion ended, by target.
+        restored: Vec<(TargetId, ActionClass)>,
+    },
+    /// Autonomy was granted or taken back.
+    Promoted {
+        /// On which target.
+        target: TargetId,
+        /// Which actions.
+        class: ActionClass,
+    },
+    /// A review was made.
+    Reviewed {
+        /// Of which run.
+        run: RunId,
     },
 }
 
@@ -141,7 +255,7 @@ pub enum RequestRefusal {
     CurrentUnknown { target: String },
     /// A pin that something stronger would keep from taking effect. It fails
     /// instead of lying in wait.
-    #[error("target `{target}`: {by}; a pin cannot take effect under that")]
+    #[error("target `{target}`: {by}; it cannot take effect under that")]
     Outranked { target: String, by: String },
     /// Too many overrides.
     #[error("{OVERRIDES_MAX} overrides are in force, no more can be; expire some first")]
@@ -149,6 +263,53 @@ pub enum RequestRefusal {
     /// No such override, or it is over already.
     #[error("{id} is not in force; an ended override cannot return")]
     NotInForce { id: OverrideId },
+    /// No such playbook in the documents in force.
+    #[error("there is no playbook `{playbook}`; `evenkeel check` lists what is in force")]
+    NoPlaybook { playbook: PlaybookId },
+    /// No such target.
+    #[error("there is no target `{target}`; `evenkeel status` lists them")]
+    NoTarget { target: TargetId },
+    /// A playbook that is not for the target, or not for people to start.
+    #[error("playbook `{playbook}` cannot be run on `{target}`: {why}")]
+    CannotRun { playbook: PlaybookId, target: TargetId, why: String },
+    /// A parameter that is not there, or out of its bounds.
+    #[error("parameter `{parameter}`: {why}")]
+    Parameter { parameter: ParameterName, why: String },
+    /// No such run in memory.
+    #[error("there is no run {run}; `evenkeel incidents` lists them")]
+    NoRun { run: RunId },
+    /// A word that means nothing in the phase that the run is in.
+    #[error("{run} is {phase}: {why}")]
+    WrongPhase { run: RunId, phase: String, why: String },
+    /// The plan is not the one that the person saw.
+    #[error("{run} has plan {current}, not {given}: look at it again before you approve it")]
+    PlanChanged { run: RunId, given: String, current: String },
+    /// Whoever asked for a run must not approve it.
+    #[error("{actor} asked for {run} and cannot approve it; somebody else has to")]
+    OwnRequest { run: RunId, actor: Actor },
+    /// One person counts once.
+    #[error("{actor} has approved {run} already; {n_missing} more approval(s) of others needed")]
+    ApprovedAlready { run: RunId, actor: Actor, n_missing: u32 },
+    /// Not among the approvers that the gate names.
+    #[error("{actor} is not among the approvers of this gate: {approvers}")]
+    NotAnApprover { actor: Actor, approvers: String },
+    /// No such incident, or it is over.
+    #[error("{incident} is not open; `evenkeel incidents` lists those that are")]
+    NoIncident { incident: IncidentId },
+    /// Nothing there to be given back.
+    #[error(
+        "nothing in `{scope}` was taken over or has lapsed; `evenkeel status` shows who has what"
+    )]
+    NothingToHandBack { scope: Scope },
+    /// More than the documents allow.
+    #[error("the playbooks with `{class}` on `{target}` allow at most {autonomy_max}")]
+    TooMuchAutonomy { target: TargetId, class: ActionClass, autonomy_max: Autonomy },
+    /// No playbook takes such actions there.
+    #[error("no playbook takes `{class}` on `{target}`")]
+    NoSuchActions { target: TargetId, class: ActionClass },
+    /// No break-glass approval that waits for a review.
+    #[error("{run} has no break-glass approval that waits for a review")]
+    NothingToReview { run: RunId },
     /// No override with that scope.
     #[error("no override with scope `{scope}` is in force; `evenkeel status` lists them")]
     NoneInForce { scope: Scope },
@@ -175,6 +336,16 @@ pub fn review(
             set_override(now, documents, state, current, &principal, &asked)
         }
         Verb::Expire { which, reason } => expire(now, documents, state, &principal, which, reason),
+        Verb::StartRun { .. }
+        | Verb::Approve { .. }
+        | Verb::Deny { .. }
+        | Verb::Abort { .. }
+        | Verb::Acknowledge { .. }
+        | Verb::HandBack { .. }
+        | Verb::Promote { .. }
+        | Verb::Review { .. } => {
+            heal::people::review(now, documents, state, &principal, &request.verb)
+        }
     };
     reviewed.map_err(|refusal| (Some(actor), refusal))
 }
@@ -219,6 +390,7 @@ fn set_override(
     }
     let kind = match asked.kind {
         OverrideAsked::Freeze => OverrideKind::Freeze,
+        OverrideAsked::Takeover => OverrideKind::Takeover,
         OverrideAsked::Hold => OverrideKind::Hold,
         OverrideAsked::NoScaleDown => OverrideKind::NoScaleDown,
         OverrideAsked::Pin { capacity } => {
@@ -321,7 +493,7 @@ fn hours(duration: SignedDuration) -> String {
 }
 
 /// The reason without control characters, which could forge lines in a terminal.
-fn checked_reason(reason: &str) -> Result<String, RequestRefusal> {
+pub(crate) fn checked_reason(reason: &str) -> Result<String, RequestRefusal> {
     if REASON_BYTES_MAX < reason.len() {
         return Err(RequestRefusal::ReasonTooLong { bytes: reason.len() });
     }
@@ -333,7 +505,7 @@ fn checked_reason(reason: &str) -> Result<String, RequestRefusal> {
 /// `kind`, so that it must be withdrawn if it has not started.
 pub fn contradicts(kind: OverrideKind, expected: Capacity, desired: Capacity) -> bool {
     match kind {
-        OverrideKind::Freeze | OverrideKind::Hold => true,
+        OverrideKind::Freeze | OverrideKind::Takeover | OverrideKind::Hold => true,
         OverrideKind::NoScaleDown => desired < expected,
         OverrideKind::Pin { capacity } => desired != capacity,
     }

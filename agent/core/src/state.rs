@@ -13,11 +13,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::action::Action;
 use crate::effect::EffectOutcome;
+use crate::heal::memory::{Healing, Lapse};
 use crate::ids::{EffectId, OverrideId, PolicyId, SignalName, TargetId, Term};
 use crate::lead_time::{Growing, LeadTimes};
-use crate::overrides::Override;
-use crate::record::Record;
+use crate::overrides::{Override, Scope};
+use crate::record::{EndCause, Record};
+use crate::run::RunEvent;
 use crate::units::Capacity;
 
 /// Removals older than this are forgotten. Why 24 h: the longest blast-radius
@@ -36,6 +39,9 @@ pub struct State {
     targets: BTreeMap<TargetId, TargetState>,
     removals: VecDeque<Removal>,
     next_effect: EffectId,
+    /// Incidents, runs, notices, autonomy.
+    #[serde(default)]
+    healing: Healing,
 }
 
 /// The break-glass file is in force.
@@ -174,8 +180,18 @@ impl State {
                     self.overrides.insert(accepted.id, accepted.clone());
                 }
             }
-            Record::OverrideEnded { id, .. } => {
-                self.overrides.remove(id);
+            Record::OverrideEnded { at, id, cause } => {
+                if let Some(ended) = self.overrides.remove(id) {
+                    match cause {
+                        // The agent's own holds are for changes that a policy lets lapse.
+                        EndCause::Expired if !ended.is_agents_hold() => {
+                            self.healing.lapse(*at, &ended);
+                        }
+                        EndCause::Expired | EndCause::Cancelled { .. } => {
+                            self.healing.forget_announced(*id);
+                        }
+                    }
+                }
             }
             Record::BreakGlassEngaged { at, cause } => {
                 self.break_glass = Some(BreakGlass { since: *at, cause: cause.clone() });
@@ -203,10 +219,12 @@ impl State {
                     unknown_since: None,
                 });
             }
-            Record::EffectFinished { at, id, target, outcome, .. } => {
+            Record::EffectFinished { at, id, target, outcome, detail } => {
                 self.finish_effect(*at, *id, target, *outcome);
+                self.healing.finish_effect(*at, *id, *outcome, detail);
             }
             Record::EffectReadBack { at, id, target, current } => {
+                let run = self.healing.run_of_effect(*id).map(|run| run.id);
                 let it = self.target_entry(target);
                 if let Some(in_flight) = it.in_flight.take_if(|in_flight| in_flight.id == *id) {
                     it.known = Some(*current);
@@ -214,6 +232,11 @@ impl State {
                     it.failed =
                         (*current != in_flight.desired).then(|| Failed::once_more(it.failed, *at));
                     self.note_gone(*id, in_flight.expected.above(*current));
+                    if let Some(run) = run {
+                        let happened = *current == in_flight.desired;
+                        let change = RunEvent::ReadBack { effect: *id, happened };
+                        self.healing.apply_run(*at, run, &change);
+                    }
                 }
             }
             Record::ChangedOutside { at, target, current, .. } => {
@@ -234,6 +257,33 @@ impl State {
             Record::ForecastDemoted { target, signal, .. } => {
                 self.target_entry(target).predicting.remove(signal);
             }
+            Record::RunOpened { at, run } => self.healing.open_run(*at, run),
+            Record::Run { at, id, target, change } => {
+                if let RunEvent::Sent { effect, action, takes_units, .. } = change {
+                    self.send_step(*at, *effect, target, action, *takes_units);
+                }
+                if let RunEvent::ReadBack { effect, happened } = change {
+                    self.read_back_step(*effect, *happened);
+                }
+                self.healing.apply_run(*at, *id, change);
+            }
+            Record::Incident { at, id, change } => self.healing.apply_incident(*at, *id, change),
+            Record::Storm { at, change } => self.healing.apply_storm(*at, change),
+            Record::Autonomy { at, target, class, change } => {
+                self.healing.apply_autonomy(*at, target, *class, change);
+            }
+            Record::NoticeRaised { notice, .. } => self.healing.raise(notice),
+            Record::NoticeEnded { id, .. } => self.healing.end_notice(*id),
+            Record::OverrideEndAnnounced { id, .. } => self.healing.announce(*id),
+            Record::HandedBack { scopes, .. } => self.healing.hand_back(scopes),
+            Record::LeftToPeople { at, target, why } => {
+                let (scope, why) = (Scope::Target(target.clone()), why.clone());
+                self.healing.push_lapse(Lapse { scope, at: *at, was_takeover: false, why });
+            }
+            Record::Reviewed { at, run, actor, note } => {
+                self.healing.reviewed(*at, *run, actor, note);
+            }
+            Record::ReviewOverdue { run, .. } => self.healing.review_overdue(*run),
             Record::RequestRefused { .. } | Record::Snapshot { .. } => (),
         }
     }
@@ -287,6 +337,33 @@ impl State {
                 it.failed = Some(Failed::once_more(it.failed, at));
             }
             EffectOutcome::Unknown => in_flight.unknown_since = Some(at),
+        }
+    }
+
+    /// What a step is about to take out of service counts against blast radii like what a
+    /// policy removes. A change of capacity has a record of its own for that.
+    fn send_step(
+        &mut self,
+        at: Timestamp,
+        effect: EffectId,
+        target: &TargetId,
+        action: &Action,
+        units: u32,
+    ) {
+        if matches!(action, Action::SetCapacity { .. }) || effect < self.next_effect {
+            return;
+        }
+        self.next_effect = effect.next();
+        if 0 < units {
+            let target = target.clone();
+            self.removals.push_back(Removal { effect, target, units, units_gone: 0, at });
+        }
+        self.forget_old_removals(at);
+    }
+
+    fn read_back_step(&mut self, effect: EffectId, happened: bool) {
+        if !happened {
+            self.removals.retain(|it| it.effect != effect);
         }
     }
 
@@ -355,6 +432,11 @@ impl State {
     /// Every target with an effect that has not ended for sure.
     pub fn in_flight(&self) -> impl Iterator<Item = (&TargetId, &InFlight)> {
         self.targets.iter().filter_map(|(id, it)| Some((id, it.in_flight.as_ref()?)))
+    }
+
+    /// Incidents, runs, notices, autonomy.
+    pub fn healing(&self) -> &Healing {
+        &self.healing
     }
 
     /// Removals of the last [`REMOVALS_KEPT`], oldest first.

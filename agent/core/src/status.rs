@@ -31,6 +31,8 @@ pub enum Mode {
     Protected,
     /// A person froze it.
     Freeze,
+    /// A person took it over.
+    Takeover,
     /// A freeze window.
     FreezeWindow,
     /// A person (or a change from outside) holds it.
@@ -57,6 +59,7 @@ impl fmt::Display for Mode {
             Mode::BreakGlass => "break-glass",
             Mode::Protected => "protected",
             Mode::Freeze => "freeze",
+            Mode::Takeover => "takeover",
             Mode::FreezeWindow => "freeze-window",
             Mode::Hold => "hold",
             Mode::NoScaleDown => "no-scale-down",
@@ -210,6 +213,7 @@ fn mode_and_owner(
         return (Mode::FreezeWindow, format!("guardrail {guardrail}"));
     }
     match ruling {
+        Some(it) if it.kind == OverrideKind::Takeover => return by_override(Mode::Takeover, it),
         Some(it) if it.kind == OverrideKind::Hold => return by_override(Mode::Hold, it),
         Some(it) if it.kind == OverrideKind::NoScaleDown => {
             return by_override(Mode::NoScaleDown, it);

@@ -21,6 +21,7 @@ const GOOD: &[&str] = &[
     include_str!("../../../policies/guardrails.yaml"),
     include_str!("../../../policies/queue-worker.yaml"),
     include_str!("../../../policies/web-service.yaml"),
+    include_str!("good_documents/playbook.yaml"),
 ];
 
 /// Loads, and checks what holds for every text.

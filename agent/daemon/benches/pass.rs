@@ -223,7 +223,7 @@ fn measure(n_targets: usize, is_forecast: bool) -> Measured {
             let committed = outcome.commit(|_| Ok::<(), std::convert::Infallible>(()));
             let Ok(committed) = committed;
             for effect in committed.effects {
-                let Effect::SetCapacity(effect) = effect;
+                let Effect::SetCapacity(effect) = effect else { continue };
                 let place = ids.binary_search(effect.target()).expect("an observed target");
                 capacities[batch * BATCH_TARGETS + place] = effect.desired();
                 done.push(effect.id());

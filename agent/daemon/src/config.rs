@@ -5,6 +5,9 @@
 //! **Not here:** documents (targets, policies, …), which live in files of their
 //! own and are reloaded ([`crate::documents_files`]).
 
+mod actuators;
+mod notifications;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +15,16 @@ use evenkeel_core::ids::Region;
 use evenkeel_core::units::{parse_duration, show_duration};
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer};
+
+pub use actuators::{
+    ActuatorsConfig, AllowConfig, AllowedWebhookConfig, ArgumentConfig, CommandConfig,
+    VariableConfig, WorkspaceConfig,
+};
+pub(crate) use notifications::checked_url;
+pub use notifications::{
+    ChannelConfig, ChannelKind, HeartbeatConfig, MailAddress, NotificationsConfig, SlackChannel,
+    SmtpChannel, SmtpLogin, SmtpTls, WebhookChannel,
+};
 
 /// Shortest evaluation period. Why 1 s: a scrape is not more frequent, and
 /// tests want to be quick.
@@ -61,12 +74,18 @@ pub struct Config {
     /// Webhooks, when they need a certificate authority of their own.
     #[serde(default)]
     pub webhook: WebhookConfig,
+    /// Who is told, and how.
+    #[serde(default)]
+    pub notifications: NotificationsConfig,
     /// How forecasts are made.
     #[serde(default)]
     pub forecasts: ForecastsConfig,
     /// What the log looks like.
     #[serde(default)]
     pub log: LogConfig,
+    /// What playbooks may do by name.
+    #[serde(default)]
+    pub actuators: ActuatorsConfig,
 }
 
 /// The API's listeners.
@@ -346,7 +365,7 @@ prometheus: { url: 'http://127.0.0.1:9090' }
         check(
             &format!("{GOOD}evaluation_perriod: 15s\n"),
             &expect![
-                "configuration `evenkeeld.yaml` is not valid: error: line 7 column 1: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, forecasts, log: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, forecasts, log at line 7, column 1"
+                "configuration `evenkeeld.yaml` is not valid: error: line 7 column 1: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, notifications, forecasts, log, actuators: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, notifications, forecasts, log, actuators at line 7, column 1"
             ],
         );
         check(

@@ -8,16 +8,20 @@
 //!  Prometheus ─► Observer ─batches─► EventLoop ─effects─► Executor ─► providers
 //!  files ─► Watcher ─────inputs────►   │  ▲  ◄────reports────┘
 //!  people ─► API ─messages─► Mailbox ──┘  └── Journal (fsync before effects)
+//!                      Executor ─steps, looks─► actuators      DriftWatch ─► actuators
 //! ```
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::agent::{Agent, Input};
-use evenkeel_core::documents::Documents;
-use evenkeel_core::ids::Region;
-use evenkeel_providers::{ProviderSettings, Providers};
+use evenkeel_core::documents::{Documents, Schedule};
+use evenkeel_core::ids::{AllowedName, Region};
+use evenkeel_core::notice::{NOTICES_MAX, Notice};
+use evenkeel_forecast::anomalies::AnomalyScores;
+use evenkeel_providers::{ActuatorSettings, Actuators, ProviderSettings, Providers};
 use evenkeel_store::{SigningKey, Store};
 use jiff::SignedDuration;
 use tokio::sync::{Notify, mpsc, watch};
@@ -26,15 +30,18 @@ use tracing::info;
 use crate::api::{self, ApiSettings, ApiState, Readiness, ReloadWanted};
 use crate::break_glass;
 use crate::clock::Clock;
+use crate::config::HeartbeatConfig;
 use crate::documents_files::{self, AtStart, Watcher};
-use crate::event_loop::{EventLoop, Inlets, Narrator};
-use crate::executor::Executor;
+use crate::drift::DriftWatch;
+use crate::event_loop::{EventLoop, Inlets, Narrator, RunsWatch};
+use crate::executor::{Executor, Limits};
 use crate::forecasters::{self, Feedback, Forecasters, Keeper, RefitThreads};
 use crate::histories::Histories;
 use crate::journal::{Journal, JournalError};
 use crate::last_good;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
+use crate::notify::{Heartbeat, HttpError, Notifier, NotifySettings};
 use crate::observer::{BATCHES_WAITING_MAX, Observer};
 use crate::source::MetricsSource;
 
@@ -60,6 +67,11 @@ pub(crate) struct Setting {
     pub(crate) refit_threads: usize,
     pub(crate) api: ApiSettings,
     pub(crate) providers: ProviderSettings,
+    pub(crate) actuators: ActuatorSettings,
+    /// When to look for drift, by Terraform workspace.
+    pub(crate) drift_checks: BTreeMap<AllowedName, Schedule>,
+    pub(crate) notifications: NotifySettings,
+    pub(crate) heartbeat: Option<HeartbeatConfig>,
     pub(crate) source: MetricsSource,
     pub(crate) clock: Clock,
     pub(crate) follows_wall_clock: bool,
@@ -84,6 +96,12 @@ pub enum DaemonError {
     /// A provider's settings cannot be used.
     #[error("cannot prepare the providers")]
     Providers(#[source] evenkeel_providers::SettingsError),
+    /// An actuator's settings, or what is allowed by name, cannot be used.
+    #[error("cannot prepare the actuators")]
+    Actuators(#[source] evenkeel_providers::SettingsError),
+    /// Notices or the heartbeat cannot be sent at all.
+    #[error("cannot prepare notifications")]
+    Notifications(#[source] HttpError),
     /// The API cannot listen.
     #[error("cannot serve the API")]
     Api(#[source] api::ApiError),
@@ -109,7 +127,9 @@ impl DaemonError {
             DaemonError::Open(error) => error.hint(),
             DaemonError::Journal(error) => error.hint(),
             DaemonError::Api(error) => Some(error.hint().to_owned()),
+            DaemonError::Actuators(_) => Some("mend `actuators` in the configuration".to_owned()),
             DaemonError::Providers(_)
+            | DaemonError::Notifications(_)
             | DaemonError::Start(_)
             | DaemonError::ApiLost
             | DaemonError::LoopLost => None,
@@ -145,6 +165,11 @@ pub(crate) async fn run(
         .await
         .map_err(DaemonError::Providers)?;
     let providers = Arc::new(providers);
+    let read_clock = clock.clone();
+    let actuators = Actuators::new(&setting.actuators, Arc::new(move || read_clock.now()))
+        .await
+        .map_err(DaemonError::Actuators)?;
+    let actuators = Arc::new(actuators);
     let metrics = Arc::new(Metrics::new(VERSION));
     let (inputs, inputs_end) = mpsc::channel(INPUTS_WAITING_MAX);
     let (batches, batches_end) = mpsc::channel(BATCHES_WAITING_MAX);
@@ -162,13 +187,27 @@ pub(crate) async fn run(
     let _refit_threads =
         RefitThreads::start(&forecasters, setting.refit_threads).map_err(DaemonError::Start)?;
 
+    let ca_file = setting.notifications.ca_file.clone();
+    let notifier =
+        Notifier::new(setting.notifications, clock.clone(), inputs.clone(), Arc::clone(&metrics))
+            .map_err(DaemonError::Notifications)?;
+    let heartbeat = setting
+        .heartbeat
+        .map(|it| Heartbeat::new(it, ca_file.as_deref(), mailbox.clone()))
+        .transpose()
+        .map_err(DaemonError::Notifications)?;
     let executor = Executor::new(
         Arc::clone(&providers),
+        Arc::clone(&actuators),
+        Limits::of(&setting.actuators.allowed),
         setting.break_glass_file.clone(),
         clock.clone(),
         inputs.clone(),
     );
+    let (notices, notices_end) = mpsc::channel(NOTICES_MAX);
+    tokio::spawn(deliver(notices_end, notifier));
     let mut event_loop = EventLoop {
+        runs: RunsWatch::starting_with(agent.state().healing()),
         agent,
         journal,
         clock: clock.clone(),
@@ -176,6 +215,8 @@ pub(crate) async fn run(
         runtime: tokio::runtime::Handle::current(),
         metrics: Arc::clone(&metrics),
         feedback,
+        notices,
+        not_handed_over: Default::default(),
         look_now: Arc::clone(&look_now),
         narrator: setting.narrator,
     };
@@ -197,6 +238,9 @@ pub(crate) async fn run(
         Inlets { messages, inputs: inputs_end, observations: batches_end, stop: ending_end };
     let mut loop_ended = spawn_loop(event_loop, inlets)?;
 
+    if let Some(heartbeat) = heartbeat {
+        tokio::spawn(heartbeat.run());
+    }
     let source = Arc::new(setting.source);
     let histories = Histories::default();
     let keeper = Keeper {
@@ -231,6 +275,14 @@ pub(crate) async fn run(
         metrics: Arc::clone(&metrics),
     };
     tokio::spawn(watcher.run());
+    let drift = DriftWatch {
+        checks: setting.drift_checks,
+        actuators,
+        clock: clock.clone(),
+        metrics: Arc::clone(&metrics),
+        inputs: inputs.clone(),
+    };
+    let watching_drift = tokio::spawn(drift.run());
     let hangups = reload_on_hangup(reload.clone()).map_err(DaemonError::Start)?;
     tokio::spawn(hangups);
     let observer = Observer {
@@ -243,8 +295,9 @@ pub(crate) async fn run(
         histories,
         forecasters: forecasters.clone(),
         batches,
-        look_now,
+        look_now: Arc::clone(&look_now),
         metrics: Arc::clone(&metrics),
+        anomalies: AnomalyScores::default(),
         first_pass,
     };
     let observing = tokio::spawn(observer.run());
@@ -257,6 +310,7 @@ pub(crate) async fn run(
         documents: documents_end,
         documents_faults: faults,
         reload,
+        look_now,
         forecasters,
         metrics,
         readiness: readiness(first_pass_end),
@@ -279,6 +333,7 @@ pub(crate) async fn run(
     };
     observing.abort();
     keeping.abort();
+    watching_drift.abort();
     if loop_result.is_none() {
         // While the loop can still be asked for the shortfalls.
         keeper.keep().await;
@@ -365,6 +420,16 @@ async fn follow(mut documents: watch::Receiver<Arc<Documents>>, forecasters: For
     while documents.changed().await.is_ok() {
         let current = Arc::clone(&documents.borrow_and_update());
         forecasters.follow(&current);
+    }
+}
+
+/// Hands notices from the loop's thread to the notifier, and says each in the log.
+async fn deliver(mut notices: mpsc::Receiver<Notice>, notifier: Notifier) {
+    let runtime = tokio::runtime::Handle::current();
+    while let Some(notice) = notices.recv().await {
+        let Notice { id, severity, topic, title, .. } = &notice;
+        info!(notice_id = %id, %severity, topic = topic.name(), title, "notice");
+        notifier.start(&runtime, notice);
     }
 }
 

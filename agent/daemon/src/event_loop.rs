@@ -1,21 +1,25 @@
 //! The loop that owns the agent and the journal. Everyone else sends it messages.
 //!
 //! **In:** people's requests, reports of effects, observations, time.
-//! **Out:** durable records, then effects and answers; never the other way round.
+//! **Out:** durable records, then effects, notices and answers; never the other way round.
 //! **Not here:** decisions (the core's), observing ([`crate::observer`]), the
-//! providers ([`crate::executor`]).
+//! providers ([`crate::executor`]), delivering notices.
 //!
 //! It runs on a thread of its own, so that it may wait for the disk and
 //! evaluate without keeping the API from answering.
 
-use std::collections::BTreeMap;
+mod healing;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::agent::{Agent, Committed, Input};
 use evenkeel_core::effect::Effect;
 use evenkeel_core::explain::{Conclusion, Explanation};
-use evenkeel_core::ids::EffectId;
+use evenkeel_core::heal::view::PlaybookObservation;
+use evenkeel_core::ids::{EffectId, NoticeId};
+use evenkeel_core::notice::Notice;
 use evenkeel_core::overrides::OverrideState;
 use evenkeel_core::quality::{Quality, TargetObservation};
 use evenkeel_core::record::Record;
@@ -29,7 +33,9 @@ use crate::executor::Executor;
 use crate::forecasters::Feedback;
 use crate::journal::{Journal, JournalError};
 use crate::mailbox::{Message, Reply};
-use crate::metrics::{Metrics, TargetCapacity};
+use crate::metrics::{EffectKind, Metrics, TargetCapacity};
+
+pub(crate) use healing::RunsWatch;
 
 /// How long a stop waits for effects that have started.
 ///
@@ -45,6 +51,8 @@ const STOP_LOOK_PERIOD: Duration = Duration::from_millis(50);
 pub(crate) enum Looked {
     /// Some targets.
     Batch(Vec<TargetObservation>),
+    /// What some playbooks see of some targets; after all targets of the same pass.
+    Playbooks(Vec<PlaybookObservation>),
     /// Every target was in a batch since the last of these.
     PassDone,
 }
@@ -76,6 +84,12 @@ pub(crate) struct EventLoop {
     pub(crate) metrics: Arc<Metrics>,
     /// What the forecasters are told of lead times and doubts.
     pub(crate) feedback: Feedback,
+    /// What became of runs.
+    pub(crate) runs: RunsWatch,
+    /// Where notices go to be delivered.
+    pub(crate) notices: mpsc::Sender<Notice>,
+    /// Those that nobody took when they were offered.
+    pub(crate) not_handed_over: BTreeSet<NoticeId>,
     /// Wakes the observer when a person's word asks for an evaluation now.
     pub(crate) look_now: Arc<tokio::sync::Notify>,
     pub(crate) narrator: Option<Narrator>,
@@ -99,7 +113,11 @@ impl EventLoop {
                 Some(input) = inlets.inputs.recv() => self.handle(input)?,
                 Some(looked) = inlets.observations.recv() => match looked {
                     Looked::Batch(batch) => self.handle(Input::Observed(batch))?,
-                    Looked::PassDone => self.publish_gauges(),
+                    Looked::Playbooks(batch) => self.handle(Input::PlaybooksObserved(batch))?,
+                    Looked::PassDone => {
+                        self.offer_notices_again();
+                        self.publish_gauges();
+                    }
                 },
                 () = self.clock.sleep_until(wakeup) => self.handle(Input::TimePassed)?,
             }
@@ -128,7 +146,13 @@ impl EventLoop {
     }
 
     fn commit(&mut self, input: Input) -> Result<Committed, JournalError> {
-        let EventLoop { agent, journal, metrics, clock, feedback, .. } = self;
+        let EventLoop { agent, journal, metrics, clock, feedback, runs, .. } = self;
+        // Before its run hears of it and waits for something else.
+        let is_step = if let Input::EffectFinished { id, .. } = &input {
+            agent.state().healing().run_of_effect(*id).is_some()
+        } else {
+            false
+        };
         let outcome = agent.handle(clock.now(), input);
         outcome.commit(|records| {
             let started = std::time::Instant::now();
@@ -136,24 +160,56 @@ impl EventLoop {
             metrics.observe_append(started.elapsed(), journal.last_seq());
             for record in records {
                 if let Record::EffectFinished { outcome, .. } = record {
-                    metrics.count_effect(*outcome);
+                    let kind = if is_step { EffectKind::Step } else { EffectKind::SetCapacity };
+                    metrics.count_effect(kind, *outcome);
                 }
                 if let Record::LeadTimeMeasured { target, .. } = record {
                     feedback.say_lead_time(target, agent.lead_time_of(target).duration());
                 }
             }
+            runs.take_in(records, agent.state().healing(), metrics);
             Ok(())
         })
     }
 
     fn start(&mut self, effects: Vec<Effect>) {
         for effect in effects {
-            let Effect::SetCapacity(set) = &effect;
             // The documents are those it was just decided on.
-            if let Some(target) = self.agent.documents().target(set.target()) {
-                let provider = target.provider.clone();
-                self.executor.start(&self.runtime, effect, provider);
+            let documents = self.agent.documents();
+            let (executor, runtime) = (&self.executor, &self.runtime);
+            match effect {
+                Effect::SetCapacity(it) => {
+                    executor.set_capacity(runtime, &it, documents.target(it.target()));
+                }
+                Effect::Act(it) => executor.act(runtime, &it, documents.target(it.target())),
+                Effect::Look(it) => {
+                    let target = documents.target(&it.target);
+                    executor.look(runtime, it, target);
+                }
+                Effect::Notify(notice) => self.notify(*notice),
             }
+        }
+    }
+
+    /// Hands a notice over. One that nobody takes now stays in the agent's memory, and is
+    /// offered again after a later pass.
+    fn notify(&mut self, notice: Notice) {
+        let (notice_id, topic) = (notice.id, notice.topic.name());
+        if self.notices.try_send(notice).is_ok() {
+            self.not_handed_over.remove(&notice_id);
+        } else if self.not_handed_over.insert(notice_id) {
+            warn!(%notice_id, topic, "a notice cannot be handed over; it is offered again");
+        }
+    }
+
+    /// Offers again what nobody took, unless its end has been heard of meanwhile.
+    fn offer_notices_again(&mut self) {
+        let healing = self.agent.state().healing();
+        self.not_handed_over.retain(|id| healing.notice(*id).is_some());
+        let waiting: Vec<Notice> =
+            self.not_handed_over.iter().filter_map(|id| healing.notice(*id).cloned()).collect();
+        for notice in waiting {
+            self.notify(notice);
         }
     }
 
@@ -271,6 +327,7 @@ impl EventLoop {
         metrics.set_signals(count(Quality::Good), count(Quality::Suspect), count(Quality::Missing));
         metrics.set_targets(&modes);
         metrics.set_capacities(capacities);
+        metrics.set_healing(agent.state().healing());
     }
 
     async fn stop(mut self, mut inlets: Inlets) -> Result<(), JournalError> {

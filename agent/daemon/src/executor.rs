@@ -1,38 +1,57 @@
-//! Effects on their way to the providers.
+//! Effects on their way to the providers and actuators.
 //!
-//! **In:** effects whose records are durable; people's words that withdraw some.
-//! **Out:** one report per effect, always: done, rejected or unknown.
+//! **In:** effects whose records are durable, with the documents of their targets;
+//! people's words that withdraw some.
+//! **Out:** one report per effect, always: done, rejected or unknown. One answer per
+//! look, always.
 //! **Not here:** whether an effect is allowed (the core's guard), the platforms
-//! (`evenkeel-providers`).
+//! (`evenkeel-providers`), notices (`EventLoop::notices`).
+
+mod limits;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use evenkeel_core::action::{LookAt, Seen};
 use evenkeel_core::agent::{BreakGlassReading, Input};
-use evenkeel_core::documents::ProviderRef;
-use evenkeel_core::effect::{Effect, EffectOutcome, SetCapacity};
-use evenkeel_core::ids::EffectId;
-use evenkeel_providers::{EffectReport, Providers, SetCapacityRequest};
-use jiff::SignedDuration;
+use evenkeel_core::documents::Target;
+use evenkeel_core::effect::{Act, EffectOutcome, Look, SetCapacity};
+use evenkeel_core::ids::{EffectId, TargetId};
+use evenkeel_providers::{ActRequest, Actuators, EffectReport, Providers, SetCapacityRequest};
+use futures_util::FutureExt as _;
+use jiff::{SignedDuration, Timestamp};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::break_glass;
 use crate::clock::Clock;
 
-/// Effects that are under way at once.
+use limits::CALL_TIMEOUT;
+pub(crate) use limits::Limits;
+
+/// Changes of capacity that are under way at once.
 ///
 /// Why 16: an API that throttles at some ten calls a second is not overrun, and
 /// 10,000 targets that all change take minutes, which people can still stop.
 const CONCURRENCY_MAX: usize = 16;
 
-/// Longest that one effect may take before its outcome counts as unknown.
-///
-/// Why 30 s: providers give up after two calls of 5 s by themselves; this is
-/// for one that does not.
-const EFFECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Steps of runs that are under way at once, apart from changes of capacity: a command may
+/// take minutes, and scaling must not wait for it. Why 16: as above.
+const STEPS_MAX: usize = 16;
+
+/// Looks that are under way at once. Why 8: as many as there may be runs that begin at the
+/// same moment on targets of one platform, and half of what changes may take.
+const LOOKS_MAX: usize = 8;
+
+/// Of these, looks that make a Terraform plan. Why 2: one takes minutes and a core; the
+/// others must not wait for them.
+const PLANS_MAX: usize = 2;
 
 /// Oldest permit that is still acted on.
 ///
@@ -51,59 +70,211 @@ enum Stage {
     Started,
 }
 
-/// Carries out effects, a few at a time.
+/// What must be known of an effect to let it start, whatever it does.
+#[derive(Clone, Copy, Debug)]
+struct Ticket {
+    id: EffectId,
+    granted_at: Timestamp,
+    limit: Duration,
+}
+
+/// Carries out effects and looks, a few at a time.
 #[derive(Clone, Debug)]
 pub(crate) struct Executor {
     stages: Arc<Mutex<BTreeMap<EffectId, Stage>>>,
-    turns: Arc<Semaphore>,
+    turns: Turns,
     providers: Arc<Providers>,
+    actuators: Arc<Actuators>,
+    limits: Arc<Limits>,
     break_glass_file: PathBuf,
     clock: Clock,
     reports: mpsc::Sender<Input>,
 }
 
+#[derive(Clone, Debug)]
+struct Turns {
+    capacities: Arc<Semaphore>,
+    steps: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
+    plans: Arc<Semaphore>,
+}
+
 impl Executor {
-    /// An executor whose reports go to `reports`, as [`Input::EffectFinished`].
+    /// An executor whose reports go to `reports`, as [`Input::EffectFinished`] and
+    /// [`Input::Looked`].
     pub(crate) fn new(
         providers: Arc<Providers>,
+        actuators: Arc<Actuators>,
+        limits: Limits,
         break_glass_file: PathBuf,
         clock: Clock,
         reports: mpsc::Sender<Input>,
     ) -> Executor {
+        let turns = Turns {
+            capacities: Arc::new(Semaphore::new(CONCURRENCY_MAX)),
+            steps: Arc::new(Semaphore::new(STEPS_MAX)),
+            looks: Arc::new(Semaphore::new(LOOKS_MAX)),
+            plans: Arc::new(Semaphore::new(PLANS_MAX)),
+        };
         Executor {
             stages: Arc::default(),
-            turns: Arc::new(Semaphore::new(CONCURRENCY_MAX)),
+            turns,
             providers,
+            actuators,
+            limits: Arc::new(limits),
             break_glass_file,
             clock,
             reports,
         }
     }
 
-    /// Begins an effect and returns at once. `provider` is where its target is set.
-    /// Must be called within a tokio runtime.
-    pub(crate) fn start(
+    /// Begins to set a capacity and returns at once. `target` is the document of its
+    /// target; without one the effect is rejected.
+    pub(crate) fn set_capacity(
         &self,
-        runtime: &tokio::runtime::Handle,
-        effect: Effect,
-        provider: ProviderRef,
+        runtime: &Handle,
+        effect: &SetCapacity,
+        target: Option<&Target>,
     ) {
-        let Effect::SetCapacity(effect) = effect;
-        self.lock().insert(effect.id(), Stage::Waiting);
-        let executor = self.clone();
-        runtime.spawn(async move {
-            let report = executor.carry_out(&effect, provider).await;
-            log(&effect, &report);
-            let EffectReport { outcome, detail } = report;
-            let input = Input::EffectFinished { id: effect.id(), outcome, detail };
-            if executor.reports.send(input).await.is_err() {
-                // The loop has ended. The next start finds the effect in flight and
-                // reads it back.
-                warn!(effect_id = %effect.id(), "nobody is left to hear how an effect ended");
-            }
-            // After the report: a stop waits for effects, and must not miss its report.
-            executor.lock().remove(&effect.id());
+        let (from, to) = (effect.expected(), effect.desired());
+        let ticket =
+            Ticket { id: effect.id(), granted_at: effect.granted_at(), limit: CALL_TIMEOUT };
+        let id = effect.target().clone();
+        let request = target.map(|it| SetCapacityRequest {
+            effect_id: effect.id(),
+            term: effect.term(),
+            desired: to,
+            expected: from,
+            provider: it.provider.clone(),
+            target: effect.target().clone(),
         });
+        let providers = Arc::clone(&self.providers);
+        let turns = Arc::clone(&self.turns.capacities);
+        let work = async move {
+            match request {
+                Some(request) => providers.set_capacity(&request).await,
+                None => gone(&id),
+            }
+        };
+        let target = effect.target().clone();
+        self.spawn(runtime, turns, ticket, work, move |ticket, report| {
+            let (effect_id, detail) = (ticket.id, report.detail.as_str());
+            match report.outcome {
+                EffectOutcome::Done => {
+                    info!(%effect_id, target_id = %target, %from, %to, detail, "effect done");
+                }
+                EffectOutcome::Rejected => {
+                    warn!(%effect_id, target_id = %target, %from, %to, detail, "effect rejected");
+                }
+                EffectOutcome::Unknown => {
+                    warn!(%effect_id, target_id = %target, %from, %to, detail, "effect unknown");
+                }
+            }
+        });
+    }
+
+    /// Begins a step of a run, or its undo, and returns at once; `target` as in
+    /// [`Executor::set_capacity`].
+    pub(crate) fn act(&self, runtime: &Handle, effect: &Act, target: Option<&Target>) {
+        let request = ActRequest {
+            effect_id: effect.id(),
+            term: effect.term(),
+            run: effect.run(),
+            target: effect.target().clone(),
+            is_undo: effect.is_undo(),
+            action: effect.action().clone(),
+        };
+        self.act_on(runtime, effect.granted_at(), request, target.cloned());
+    }
+
+    /// As [`Executor::act`], from what a test can make too: only the core makes an [`Act`].
+    fn act_on(
+        &self,
+        runtime: &Handle,
+        granted_at: Timestamp,
+        request: ActRequest,
+        target: Option<Target>,
+    ) {
+        let limit = self.limits.of_action(&request.action);
+        let ticket = Ticket { id: request.effect_id, granted_at, limit };
+        let turns = Arc::clone(&self.turns.steps);
+        let (run, target_id, is_undo) = (request.run, request.target.clone(), request.is_undo);
+        let class = request.action.class();
+        let actuators = Arc::clone(&self.actuators);
+        let work = async move {
+            match target {
+                Some(target) => actuators.act(&target, &request).await,
+                None => gone(&request.target),
+            }
+        };
+        self.spawn(runtime, turns, ticket, work, move |ticket, report| {
+            let (effect_id, detail) = (ticket.id, report.detail.as_str());
+            match report.outcome {
+                EffectOutcome::Done => {
+                    info!(%effect_id, run_id = %run, %target_id, %class, is_undo, detail, "step done");
+                }
+                EffectOutcome::Rejected => {
+                    warn!(%effect_id, run_id = %run, %target_id, %class, is_undo, detail, "step rejected");
+                }
+                EffectOutcome::Unknown => {
+                    warn!(%effect_id, run_id = %run, %target_id, %class, is_undo, detail, "step unknown");
+                }
+            }
+        });
+    }
+
+    /// Begins a look and returns at once. It changes nothing, so it is neither withdrawn
+    /// nor waited for at a stop.
+    pub(crate) fn look(&self, runtime: &Handle, look: Look, target: Option<&Target>) {
+        let (executor, target) = (self.clone(), target.cloned());
+        runtime.spawn(async move {
+            let result = executor.looked(&look, target).await;
+            let (run_id, step) = (look.run, look.step);
+            match &result {
+                Ok(_) => debug!(%run_id, step, target_id = %look.target, "looked"),
+                Err(error) => warn!(%run_id, step, target_id = %look.target, error, "cannot look"),
+            }
+            let input = Input::Looked { run: look.run, step: look.step, result };
+            if executor.reports.send(input).await.is_err() {
+                debug!(%run_id, "nobody is left to hear what a look saw");
+            }
+        });
+    }
+
+    async fn looked(&self, look: &Look, target: Option<Target>) -> Result<Seen, String> {
+        let Some(target) = target else { return Err(gone_why(&look.target)) };
+        let turns = match &look.at {
+            LookAt::Terraform { .. } => &self.turns.plans,
+            LookAt::Capacity
+            | LookAt::Instances
+            | LookAt::Traffic
+            | LookAt::Revision
+            | LookAt::Command { .. }
+            | LookAt::Webhook { .. } => &self.turns.looks,
+        };
+        let Ok(_turn) = turns.acquire().await else {
+            return Err("the daemon is stopping".to_owned());
+        };
+        let limit = self.limits.of_look(&look.at);
+        let seen = AssertUnwindSafe(self.see(&target, &look.at)).catch_unwind();
+        match tokio::time::timeout(limit, seen).await {
+            Ok(Ok(seen)) => seen,
+            Ok(Err(_)) => Err("the look failed within the daemon; this is a bug".to_owned()),
+            Err(_) => Err(format!("no answer within {} s", limit.as_secs())),
+        }
+    }
+
+    async fn see(&self, target: &Target, at: &LookAt) -> Result<Seen, String> {
+        if *at != LookAt::Capacity {
+            return self.actuators.look(target, at).await.map_err(|error| error.to_string());
+        }
+        // Capacity is its provider's, whoever asks.
+        let asked = [(target.id.clone(), target.provider.clone())];
+        match self.providers.read(&asked).await.pop() {
+            Some((_, Ok(reading))) => Ok(Seen::Capacity { current: reading.current }),
+            Some((_, Err(error))) => Err(error.to_string()),
+            None => Err("the provider gave no reading".to_owned()),
+        }
     }
 
     /// Withdraws those of `ids` that have not started, and says for each whether
@@ -130,50 +301,77 @@ impl Executor {
         self.lock().len()
     }
 
-    async fn carry_out(&self, effect: &SetCapacity, provider: ProviderRef) -> EffectReport {
-        let Ok(_turn) = self.turns.acquire().await else {
+    /// What every effect goes through, whatever `work` does. `work` is not begun before
+    /// its turn has come and nothing speaks against it any more.
+    fn spawn(
+        &self,
+        runtime: &Handle,
+        turns: Arc<Semaphore>,
+        ticket: Ticket,
+        work: impl Future<Output = EffectReport> + Send + 'static,
+        log: impl FnOnce(Ticket, &EffectReport) + Send + 'static,
+    ) {
+        self.lock().insert(ticket.id, Stage::Waiting);
+        let executor = self.clone();
+        runtime.spawn(async move {
+            let report = executor.carry_out(&turns, ticket, work).await;
+            log(ticket, &report);
+            let EffectReport { outcome, detail } = report;
+            let input = Input::EffectFinished { id: ticket.id, outcome, detail };
+            if executor.reports.send(input).await.is_err() {
+                // The loop has ended. The next start finds the effect in flight and
+                // reads it back.
+                warn!(effect_id = %ticket.id, "nobody is left to hear how an effect ended");
+            }
+            // After the report: a stop waits for effects, and must not miss its report.
+            executor.lock().remove(&ticket.id);
+        });
+    }
+
+    async fn carry_out(
+        &self,
+        turns: &Semaphore,
+        ticket: Ticket,
+        work: impl Future<Output = EffectReport> + Send,
+    ) -> EffectReport {
+        let Ok(_turn) = turns.acquire().await else {
             return EffectReport::new(EffectOutcome::Rejected, "the daemon is stopping");
         };
-        let age = self.clock.now().duration_since(effect.granted_at());
+        if let Err(why) = self.may_start(ticket).await {
+            return EffectReport::new(EffectOutcome::Rejected, &why);
+        }
+        let unknown = |why: &str| EffectReport::new(EffectOutcome::Unknown, why);
+        let limit = ticket.limit;
+        match tokio::time::timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
+            Ok(Ok(report)) => report,
+            Ok(Err(_)) => unknown("it failed within the daemon; this is a bug"),
+            Err(_) => unknown(&format!("no answer within {} s", limit.as_secs())),
+        }
+    }
+
+    /// The last look before an effect starts; from then on it cannot be called back.
+    async fn may_start(&self, ticket: Ticket) -> Result<(), String> {
+        let age = self.clock.now().duration_since(ticket.granted_at);
         if PERMIT_AGE_MAX < age {
-            let detail = format!(
+            return Err(format!(
                 "its permit is {} s old, at most {} s; the next evaluation decides anew",
                 age.as_secs(),
                 PERMIT_AGE_MAX.as_secs()
-            );
-            return EffectReport::new(EffectOutcome::Rejected, &detail);
+            ));
         }
         // The core has heard of the file by now or soon will; this is the last look,
         // and it works with the loop hanging.
         if break_glass::read(&self.break_glass_file).await != BreakGlassReading::Absent {
-            return EffectReport::new(EffectOutcome::Rejected, "the break-glass file is in force");
+            return Err("the break-glass file is in force".to_owned());
         }
-        {
-            let mut stages = self.lock();
-            match stages.get_mut(&effect.id()) {
-                Some(stage @ Stage::Waiting) => *stage = Stage::Started,
-                Some(Stage::Withdrawn | Stage::Started) | None => {
-                    return EffectReport::new(
-                        EffectOutcome::Rejected,
-                        "withdrawn before it started: a person said otherwise",
-                    );
-                }
+        match self.lock().get_mut(&ticket.id) {
+            Some(stage @ Stage::Waiting) => {
+                *stage = Stage::Started;
+                Ok(())
             }
-        }
-        let request = SetCapacityRequest {
-            effect_id: effect.id(),
-            term: effect.term(),
-            desired: effect.desired(),
-            expected: effect.expected(),
-            provider,
-            target: effect.target().clone(),
-        };
-        match tokio::time::timeout(EFFECT_TIMEOUT, self.providers.set_capacity(&request)).await {
-            Ok(report) => report,
-            Err(_) => EffectReport::new(
-                EffectOutcome::Unknown,
-                &format!("no answer within {} s", EFFECT_TIMEOUT.as_secs()),
-            ),
+            Some(Stage::Withdrawn | Stage::Started) | None => {
+                Err("withdrawn before it started: a person said otherwise".to_owned())
+            }
         }
     }
 
@@ -183,140 +381,11 @@ impl Executor {
     }
 }
 
-fn log(effect: &SetCapacity, report: &EffectReport) {
-    let (id, target) = (effect.id(), effect.target());
-    let (from, to) = (effect.expected(), effect.desired());
-    let detail = report.detail.as_str();
-    match report.outcome {
-        EffectOutcome::Done => {
-            info!(effect_id = %id, target_id = %target, %from, %to, detail, "effect done");
-        }
-        EffectOutcome::Rejected => {
-            warn!(effect_id = %id, target_id = %target, %from, %to, detail, "effect rejected");
-        }
-        EffectOutcome::Unknown => {
-            warn!(effect_id = %id, target_id = %target, %from, %to, detail, "effect unknown");
-        }
-    }
+fn gone_why(target: &TargetId) -> String {
+    format!("target `{target}` is in no document any more; nothing says where it is")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use async_trait::async_trait;
-    use evenkeel_core::agent::Agent;
-    use evenkeel_core::documents::{SourceText, load};
-    use evenkeel_core::ids::SignalName;
-    use evenkeel_core::quality::{CapacityReading, Reading, SignalReading, TargetObservation};
-    use evenkeel_core::state::State;
-    use evenkeel_core::units::Capacity;
-    use evenkeel_providers::{Provider, ProviderSettings, ReadError};
-    use jiff::Timestamp;
-    use std::convert::Infallible;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    const DOCUMENTS: &str = "
-apiVersion: evenkeel/v1
-kind: Target
-metadata: { name: a, labels: { tier: web } }
-spec: { region: r, provider: { simulated: { service: a } }, capacity: { min: 1, max: 9 } }
----
-apiVersion: evenkeel/v1
-kind: ScalingPolicy
-metadata: { name: web }
-spec:
-  selector: { match_labels: { tier: web } }
-  autonomy: auto
-  target_label: service
-  signals: [ { name: load, query: load, value_per_unit: 10 } ]
-";
-
-    /// Does whatever it is asked, and counts.
-    #[derive(Default)]
-    struct Counting(AtomicUsize);
-
-    #[async_trait]
-    impl Provider for Counting {
-        fn platform(&self) -> &'static str {
-            "simulated"
-        }
-
-        async fn read(
-            &self,
-            references: &[&ProviderRef],
-        ) -> Vec<Result<CapacityReading, ReadError>> {
-            let current = Capacity(2);
-            let read_at = Timestamp::UNIX_EPOCH;
-            references
-                .iter()
-                .map(|_| Ok(CapacityReading { current, ready: None, read_at }))
-                .collect()
-        }
-
-        async fn set_capacity(&self, _request: &SetCapacityRequest) -> EffectReport {
-            self.0.fetch_add(1, Ordering::SeqCst);
-            EffectReport::new(EffectOutcome::Done, "done")
-        }
-    }
-
-    /// An effect that the core permitted at `now`, the only way there is to get one.
-    fn effect_at(now: Timestamp) -> Effect {
-        let loaded = load(&[SourceText { file: "test.yaml", text: DOCUMENTS }]);
-        let mut agent = Agent::new(State::default());
-        let mut effects = Vec::new();
-        let signals = vec![SignalReading {
-            signal: SignalName::new("load").unwrap(),
-            reading: Reading::Value { value: 50.0, sampled_at: now, doubt: None },
-            usual_low: None,
-            outlook: None,
-        }];
-        let capacity = Ok(CapacityReading { current: Capacity(2), ready: None, read_at: now });
-        let observation = TargetObservation { target: "a".parse().unwrap(), capacity, signals };
-        for input in [
-            Input::Started { version: "test".to_owned() },
-            Input::DocumentsLoaded(Arc::new(loaded.documents.unwrap())),
-            Input::Observed(vec![observation]),
-        ] {
-            let Ok(committed) = agent.handle(now, input).commit(|_| Ok::<(), Infallible>(()));
-            effects.extend(committed.effects);
-        }
-        effects.remove(0)
-    }
-
-    async fn carried_out(age: SignedDuration, is_glass_broken: bool) -> (String, usize) {
-        let folder = tempfile::tempdir().unwrap();
-        let glass = folder.path().join("freeze");
-        if is_glass_broken {
-            std::fs::write(&glass, "").unwrap();
-        }
-        let start: Timestamp = "2026-03-02T06:00:00Z".parse().unwrap();
-        let platform = Arc::new(Counting::default());
-        let providers =
-            Providers::of(vec![platform.clone()], &ProviderSettings::default()).unwrap();
-        let (reports, mut reports_end) = mpsc::channel(1);
-        let executor =
-            Executor::new(Arc::new(providers), glass, Clock::starting_at(start + age), reports);
-        let provider = ProviderRef::Simulated { service: "a".to_owned() };
-        executor.start(&tokio::runtime::Handle::current(), effect_at(start), provider);
-        let Some(Input::EffectFinished { outcome, detail, .. }) = reports_end.recv().await else {
-            panic!("an effect always ends with a report");
-        };
-        (format!("{outcome}: {detail}"), platform.0.load(Ordering::SeqCst))
-    }
-
-    #[tokio::test]
-    async fn a_fresh_permit_is_carried_out_and_an_old_one_is_not() {
-        let fresh = carried_out(SignedDuration::ZERO, false).await;
-        assert_eq!(fresh, ("done: done".to_owned(), 1));
-        let (report, n_set) = carried_out(SignedDuration::from_secs(90), false).await;
-        assert!(report.starts_with("rejected: its permit is 90 s old, at most 60 s"), "{report}");
-        assert_eq!(n_set, 0);
-    }
-
-    #[tokio::test]
-    async fn the_last_look_at_the_break_glass_file_is_before_the_provider() {
-        let (report, n_set) = carried_out(SignedDuration::ZERO, true).await;
-        assert_eq!(report, "rejected: the break-glass file is in force");
-        assert_eq!(n_set, 0);
-    }
+/// Surely nothing happened.
+fn gone(target: &TargetId) -> EffectReport {
+    EffectReport::new(EffectOutcome::Rejected, &gone_why(target))
 }

@@ -13,6 +13,7 @@ mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod documents_files;
+mod drift;
 mod event_loop;
 mod executor;
 pub mod forecasters;
@@ -21,13 +22,14 @@ pub mod journal;
 mod last_good;
 pub mod mailbox;
 pub mod metrics;
+pub mod notify;
 mod observer;
 pub mod prometheus;
 mod source;
 
 use std::time::Duration;
 
-use evenkeel_providers::{AwsSettings, ProviderSettings, WebhookSettings};
+use evenkeel_providers::{ActuatorSettings, AwsSettings, ProviderSettings, WebhookSettings};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -46,6 +48,26 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), RunE
         PrometheusSource::new(prometheus_settings(&config)).map_err(RunError::Prometheus)?;
     let clock = clock::Clock::starting_at(Timestamp::now());
     let signing_key = config.signing_key_file();
+    let aws = config.aws.map(|it| AwsSettings {
+        region: it.region,
+        endpoint_url: it.endpoint_url,
+        profile: it.profile,
+        credentials_file: None,
+    });
+    let webhook = WebhookSettings { ca_file: config.webhook.ca_file };
+    let actuators = ActuatorSettings {
+        aws: aws.clone(),
+        webhook: webhook.clone(),
+        allowed: config.actuators.allowed(&config.store),
+        ..ActuatorSettings::default()
+    };
+    let config::NotificationsConfig { channels, dead_after, heartbeat } = config.notifications;
+    let notifications = notify::NotifySettings {
+        region: config.region.clone(),
+        channels,
+        dead_after,
+        ca_file: webhook.ca_file.clone(),
+    };
     let setting = daemon::Setting {
         region: config.region,
         documents: config.documents,
@@ -64,16 +86,11 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), RunE
                 key_file: it.key_file,
             }),
         },
-        providers: ProviderSettings {
-            aws: config.aws.map(|it| AwsSettings {
-                region: it.region,
-                endpoint_url: it.endpoint_url,
-                profile: it.profile,
-                credentials_file: None,
-            }),
-            webhook: WebhookSettings { ca_file: config.webhook.ca_file },
-            ..ProviderSettings::default()
-        },
+        providers: ProviderSettings { aws, webhook, ..ProviderSettings::default() },
+        actuators,
+        drift_checks: config.actuators.drift_checks(),
+        notifications,
+        heartbeat,
         source: source::MetricsSource::Prometheus(Box::new(source)),
         clock,
         follows_wall_clock: true,

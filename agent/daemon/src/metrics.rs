@@ -8,10 +8,14 @@
 //!
 //! Label values come from closed sets: a `&'static str` cannot be made from what
 //! a person or a provider sent. The exceptions are `target_id` and, of forecasts,
-//! `signal`, which are bounded by [`TARGET_SERIES_MAX`].
+//! `signal`, which are bounded by [`TARGET_SERIES_MAX`], `workspace` and, of notices,
+//! `channel`, which are as many as the configuration names.
 
 mod capacities;
 mod forecasts;
+mod healing;
+mod notices;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +27,7 @@ use evenkeel_core::effect::EffectOutcome;
 use evenkeel_core::explain::{Conclusion, Explanation};
 use evenkeel_core::guard::Refusal;
 use evenkeel_core::ids::Term;
+use evenkeel_core::notice::Topic;
 use evenkeel_core::overrides::OverrideKind;
 use evenkeel_core::quality::Quality;
 use evenkeel_core::status::Mode;
@@ -37,9 +42,17 @@ use prometheus_client::registry::Registry;
 
 use capacities::TargetCapacities;
 use forecasts::ForecastMetrics;
+use healing::HealingMetrics;
+use notices::NoticeMetrics;
+use words::{
+    ALL_CONCLUSIONS, ALL_MODES, ALL_OUTCOMES, ALL_OVERRIDES, ALL_QUALITIES, effect_labels,
+    mode_word, override_word, quality_word,
+};
 
 pub use capacities::{TARGET_SERIES_MAX, TargetCapacity};
 pub use forecasts::{ForecastReport, SeriesForecast};
+pub use notices::NoticeOutcome;
+pub use words::EffectKind;
 
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -69,6 +82,8 @@ pub struct Metrics {
     term: Gauge,
     capacities: Arc<TargetCapacities>,
     forecasts: ForecastMetrics,
+    healing: HealingMetrics,
+    notices: NoticeMetrics,
 }
 
 impl fmt::Debug for Metrics {
@@ -100,6 +115,8 @@ impl Metrics {
             term: Gauge::default(),
             capacities: Arc::default(),
             forecasts: ForecastMetrics::default(),
+            healing: HealingMetrics::default(),
+            notices: NoticeMetrics::default(),
             registry: Registry::default(),
         };
         let m = &metrics;
@@ -162,6 +179,8 @@ impl Metrics {
         registry.register("term", "The fencing term of this daemon", m.term.clone());
         registry.register_collector(Box::new(Arc::clone(&m.capacities)));
         m.forecasts.register(&mut registry);
+        m.healing.register(&mut registry);
+        m.notices.register(&mut registry);
         // A series that exists from the start can be alerted on and rated.
         for quality in ALL_QUALITIES {
             m.signals.get_or_create(&[("quality", quality_word(quality))]).set(0);
@@ -182,8 +201,10 @@ impl Metrics {
         for kind in ALL_OVERRIDES {
             m.overrides.get_or_create(&[("kind", kind)]).set(0);
         }
-        for outcome in ALL_OUTCOMES {
-            m.effects.get_or_create(&effect_labels(outcome)).inc_by(0);
+        for kind in [EffectKind::SetCapacity, EffectKind::Step] {
+            for outcome in ALL_OUTCOMES {
+                m.effects.get_or_create(&effect_labels(kind, outcome)).inc_by(0);
+            }
         }
         Metrics { registry, ..metrics }
     }
@@ -222,8 +243,8 @@ impl Metrics {
     }
 
     /// One effect ended.
-    pub fn count_effect(&self, outcome: EffectOutcome) {
-        self.effects.get_or_create(&effect_labels(outcome)).inc();
+    pub fn count_effect(&self, kind: EffectKind, outcome: EffectOutcome) {
+        self.effects.get_or_create(&effect_labels(kind, outcome)).inc();
     }
 
     /// One request to the API was answered.
@@ -294,6 +315,16 @@ impl Metrics {
         self.prometheus_query_seconds.observe(took.as_secs_f64());
     }
 
+    /// A notice ended on the channel called `channel`.
+    pub fn count_notice(&self, topic: Topic, channel: &str, outcome: NoticeOutcome) {
+        self.notices.count(topic, channel, outcome);
+    }
+
+    /// Whether notifications cannot be delivered.
+    pub fn set_notifier_dead(&self, dead: bool) {
+        self.notices.set_dead(dead);
+    }
+
     /// The term that this daemon acts under.
     pub fn set_term(&self, term: Term) {
         self.term.set(as_gauge(term.0));
@@ -314,74 +345,6 @@ fn histogram() -> Histogram {
 
 fn as_gauge(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
-}
-
-const ALL_QUALITIES: [Quality; 3] = [Quality::Good, Quality::Suspect, Quality::Missing];
-
-fn quality_word(quality: Quality) -> &'static str {
-    match quality {
-        Quality::Good => "good",
-        Quality::Suspect => "suspect",
-        Quality::Missing => "missing",
-    }
-}
-
-const ALL_CONCLUSIONS: [&str; 6] =
-    ["planned", "no_change", "refused", "capacity_unknown", "read_back", "changed_outside"];
-
-const ALL_MODES: [Mode; 12] = [
-    Mode::BreakGlass,
-    Mode::Protected,
-    Mode::Freeze,
-    Mode::FreezeWindow,
-    Mode::Hold,
-    Mode::NoScaleDown,
-    Mode::Pin,
-    Mode::Unmanaged,
-    Mode::Observe,
-    Mode::Suggest,
-    Mode::Approve,
-    Mode::Auto,
-];
-
-fn mode_word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::BreakGlass => "break_glass",
-        Mode::Protected => "protected",
-        Mode::Freeze => "freeze",
-        Mode::FreezeWindow => "freeze_window",
-        Mode::Hold => "hold",
-        Mode::NoScaleDown => "no_scale_down",
-        Mode::Pin => "pin",
-        Mode::Unmanaged => "unmanaged",
-        Mode::Observe => "observe",
-        Mode::Suggest => "suggest",
-        Mode::Approve => "approve",
-        Mode::Auto => "auto",
-    }
-}
-
-const ALL_OVERRIDES: [&str; 4] = ["freeze", "hold", "no_scale_down", "pin"];
-
-fn override_word(kind: OverrideKind) -> &'static str {
-    match kind {
-        OverrideKind::Freeze => "freeze",
-        OverrideKind::Hold => "hold",
-        OverrideKind::NoScaleDown => "no_scale_down",
-        OverrideKind::Pin { .. } => "pin",
-    }
-}
-
-const ALL_OUTCOMES: [EffectOutcome; 3] =
-    [EffectOutcome::Done, EffectOutcome::Rejected, EffectOutcome::Unknown];
-
-fn effect_labels(outcome: EffectOutcome) -> TwoLabels {
-    let outcome = match outcome {
-        EffectOutcome::Done => "done",
-        EffectOutcome::Rejected => "rejected",
-        EffectOutcome::Unknown => "unknown",
-    };
-    [("kind", "set_capacity"), ("outcome", outcome)]
 }
 
 #[cfg(test)]
@@ -431,6 +394,14 @@ mod tests {
             # TYPE evenkeel_forecast_refits_waiting gauge
             # TYPE evenkeel_forecasters_lost counter
             # TYPE evenkeel_forecast_bytes gauge
+            # TYPE evenkeel_incidents_open gauge
+            # TYPE evenkeel_incidents_unacknowledged gauge
+            # TYPE evenkeel_runs gauge
+            # TYPE evenkeel_approvals_waiting gauge
+            # TYPE evenkeel_storm gauge
+            # TYPE evenkeel_runs_ended counter
+            # TYPE evenkeel_playbook_inputs gauge
+            # TYPE evenkeel_notifier_dead gauge
             # TYPE evenkeel_target_current_capacity gauge
             # TYPE evenkeel_target_desired_capacity gauge
             # TYPE evenkeel_forecast_coverage_ratio gauge
@@ -446,7 +417,7 @@ mod tests {
     #[test]
     fn closed_sets_start_at_zero_and_count() {
         let metrics = Metrics::new("1.2.3");
-        metrics.count_effect(EffectOutcome::Unknown);
+        metrics.count_effect(EffectKind::SetCapacity, EffectOutcome::Unknown);
         metrics.set_overrides([OverrideKind::Pin { capacity: Capacity(3) }, OverrideKind::Freeze]);
         metrics.set_signals(5, 1, 0);
         metrics.set_last_record(41);
@@ -461,10 +432,14 @@ mod tests {
             evenkeel_effects_total{kind="set_capacity",outcome="done"} 0
             evenkeel_effects_total{kind="set_capacity",outcome="rejected"} 0
             evenkeel_effects_total{kind="set_capacity",outcome="unknown"} 1
+            evenkeel_effects_total{kind="step",outcome="done"} 0
+            evenkeel_effects_total{kind="step",outcome="rejected"} 0
+            evenkeel_effects_total{kind="step",outcome="unknown"} 0
             evenkeel_overrides{kind="freeze"} 1
             evenkeel_overrides{kind="hold"} 0
             evenkeel_overrides{kind="no_scale_down"} 0
             evenkeel_overrides{kind="pin"} 1
+            evenkeel_overrides{kind="takeover"} 0
             evenkeel_signals{quality="good"} 5
             evenkeel_signals{quality="missing"} 0
             evenkeel_signals{quality="suspect"} 1"#]]

@@ -1,7 +1,8 @@
 //! Looks at everything, once per evaluation period.
 //!
 //! **In:** documents, a metrics source, the providers, past load.
-//! **Out:** one observation per target and pass, in batches, with what is expected.
+//! **Out:** one observation per target and pass, in batches, with what is expected; then
+//! one per playbook and target of it.
 //! **Not here:** judging and deciding (the core's), the queries themselves
 //! ([`crate::prometheus`]).
 
@@ -9,8 +10,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenkeel_core::documents::{Documents, ProviderRef};
+use evenkeel_core::heal::view::PlaybookObservation;
 use evenkeel_core::ids::TargetId;
 use evenkeel_core::quality::{CapacityReading, SignalReading, TargetObservation};
+use evenkeel_forecast::anomalies::AnomalyScores;
 use evenkeel_providers::Providers;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -24,8 +27,9 @@ use crate::forecasters::Forecasters;
 use crate::histories::Histories;
 use crate::metrics::Metrics;
 use crate::source::MetricsSource;
+use crate::source::inputs::{InputCounts, InputsSeen};
 
-/// Targets per batch.
+/// Targets (or playbooks' looks at one) per batch.
 ///
 /// Why 250: at most 25 ms of evaluation at 100 us each, and a person is heard
 /// between any two batches.
@@ -52,6 +56,8 @@ pub(crate) struct Observer {
     /// Ends the wait between two passes early.
     pub(crate) look_now: Arc<Notify>,
     pub(crate) metrics: Arc<Metrics>,
+    /// How odd the series are that playbooks ask that of. A restart forgets it.
+    pub(crate) anomalies: AnomalyScores,
     /// Set once the first pass was handed over.
     pub(crate) first_pass: watch::Sender<bool>,
 }
@@ -96,8 +102,11 @@ impl Observer {
         let documents = Arc::clone(&self.documents.borrow_and_update());
         let references: Vec<(TargetId, ProviderRef)> =
             documents.targets().map(|it| (it.id.clone(), it.provider.clone())).collect();
-        let (capacities, mut signals) =
-            tokio::join!(self.providers.read(&references), self.signals(&documents));
+        let (capacities, mut signals, inputs) = tokio::join!(
+            self.providers.read(&references),
+            self.signals(&documents),
+            self.source.observe_inputs(&self.clock, &documents, &self.metrics),
+        );
         let now = self.clock.now();
         let mut batch = Vec::with_capacity(BATCH_TARGETS.min(references.len()));
         for (target, capacity) in capacities {
@@ -115,9 +124,36 @@ impl Observer {
         if !batch.is_empty() {
             self.batches.send(Looked::Batch(batch)).await.map_err(drop)?;
         }
+        // After all capacities: what a playbook sees is judged against them.
+        self.hand_over_inputs(&documents, &inputs).await?;
+        drop(inputs);
         self.batches.send(Looked::PassDone).await.map_err(drop)?;
         self.forecasters.publish();
         debug!(targets = references.len(), "pass done");
+        Ok(())
+    }
+
+    async fn hand_over_inputs(
+        &mut self,
+        documents: &Documents,
+        inputs: &InputsSeen,
+    ) -> Result<(), ()> {
+        let mut counts = InputCounts::default();
+        self.anomalies.retain(documents);
+        let mut observations = inputs.observations(documents);
+        loop {
+            let mut batch: Vec<PlaybookObservation> =
+                observations.by_ref().take(BATCH_TARGETS).collect();
+            if batch.is_empty() {
+                break;
+            }
+            self.anomalies.apply(documents, &mut batch);
+            for observation in &batch {
+                counts.add(&observation.inputs);
+            }
+            self.batches.send(Looked::Playbooks(batch)).await.map_err(drop)?;
+        }
+        self.metrics.set_playbook_inputs(counts.n_good, counts.n_missing);
         Ok(())
     }
 

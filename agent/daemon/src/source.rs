@@ -1,9 +1,12 @@
 //! Where signals come from: Prometheus, or the demo's region.
 //!
 //! **In:** documents and a policy.
-//! **Out:** one reading per signal and target of the policy, and the past.
+//! **Out:** one reading per signal and target of the policy, the same for the inputs of
+//! playbooks, and the past.
 //! **Not here:** how Prometheus is asked ([`crate::prometheus`]), how the region
 //! behaves (`evenkeel-sim`).
+
+pub(crate) mod inputs;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +21,8 @@ use crate::forecasters::Forecasters;
 use crate::histories::Histories;
 use crate::metrics::Metrics;
 use crate::prometheus::PrometheusSource;
+
+use inputs::InputsSeen;
 
 /// A closed set: what speaks PromQL is reached as a Prometheus.
 #[derive(Debug)]
@@ -49,6 +54,29 @@ impl MetricsSource {
             }
             #[cfg(feature = "demo")]
             MetricsSource::Region(source) => source.observe(clock.now(), documents, policy),
+        }
+    }
+
+    /// What the inputs of all playbooks are now, for each of their targets.
+    pub(crate) async fn observe_inputs(
+        &self,
+        clock: &Clock,
+        documents: &Documents,
+        metrics: &Metrics,
+    ) -> InputsSeen {
+        match self {
+            MetricsSource::Prometheus(source) => {
+                let observed = source.observe_inputs(|| clock.now(), documents).await;
+                for query in &observed.queries {
+                    let outcome = if query.error.is_none() { "answered" } else { "failed" };
+                    metrics.observe_query(outcome, query.duration);
+                }
+                InputsSeen::Answers(observed)
+            }
+            #[cfg(feature = "demo")]
+            MetricsSource::Region(source) => {
+                InputsSeen::Made(source.observe_inputs(clock.now(), documents))
+            }
         }
     }
 

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use evenkeel_core::explain::{Conclusion, Explanation};
 use evenkeel_core::guard::Refusal;
 use evenkeel_core::ids::TargetId;
+use evenkeel_core::notice::Topic;
 use evenkeel_core::quality::Quality;
 use evenkeel_core::units::Capacity;
 use evenkeel_daemon::config::Config;
-use evenkeel_daemon::metrics::Metrics;
+use evenkeel_daemon::metrics::{Metrics, NoticeOutcome};
 
 fn read(path: &str) -> (PathBuf, String) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
@@ -32,6 +33,8 @@ fn the_example_configuration_is_valid_and_shows_the_defaults() {
     assert_eq!(config.signing_key_file(), uncommented.signing_key_file());
     assert_eq!(config.prometheus.query_timeout, uncommented.prometheus.query_timeout);
     assert_eq!(config.prometheus.history, uncommented.prometheus.history);
+    assert_eq!(config.notifications.dead_after, uncommented.notifications.dead_after);
+    assert_eq!(uncommented.notifications.channels.len(), 3);
     // A field that the example does not show would be `None`.
     let shown = format!("{uncommented:?}");
     assert!(!shown.contains("None"), "{shown}");
@@ -56,7 +59,8 @@ fn uncommented(text: &str) -> String {
 
 fn is_field(text: &str) -> bool {
     let (name, rest) = text.split_once(':').unwrap_or_default();
-    let name = name.trim_start();
+    // `- name: …` begins an item of a list.
+    let name = name.trim_start().trim_start_matches("- ");
     let is_name = !name.is_empty() && name.bytes().all(|it| it.is_ascii_lowercase() || it == b'_');
     is_name && (rest.is_empty() || rest.starts_with(' '))
 }
@@ -67,6 +71,7 @@ fn the_alerts_use_only_metrics_that_exist() {
     // Families whose labels are not all known at the start appear with their first one.
     metrics.observe_query("failed", std::time::Duration::from_secs(1));
     metrics.count_explanation(&refused());
+    metrics.count_notice(Topic::Storm, "chat", NoticeOutcome::Delivered);
     let text = metrics.text().unwrap();
     let mut exposed = BTreeSet::new();
     for line in text.lines().filter_map(|it| it.strip_prefix("# TYPE ")) {

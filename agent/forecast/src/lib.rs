@@ -8,6 +8,7 @@
 //! **Not here:** where samples come from, whether they can be trusted (the core's signal quality
 //! decides before anything is recorded here), and what capacity follows from a forecast.
 
+pub mod anomalies;
 pub mod backtest;
 pub mod batch;
 pub mod calendar;

@@ -6,17 +6,15 @@
 
 #[cfg(any(feature = "aws", feature = "webhook"))]
 use std::error::Error;
-#[cfg(any(feature = "aws", feature = "webhook"))]
+#[cfg(any(feature = "aws", feature = "haproxy", feature = "webhook"))]
 use std::fmt;
 use std::time::Duration;
 
-#[cfg(any(feature = "aws", feature = "webhook", feature = "simulated"))]
-use evenkeel_core::documents::ProviderRef;
-#[cfg(any(feature = "aws", feature = "webhook"))]
+#[cfg(any(feature = "aws", feature = "haproxy", feature = "webhook"))]
 use evenkeel_core::effect::EffectOutcome;
 
 /// A request that did not succeed, by what it may have changed.
-#[cfg(any(feature = "aws", feature = "webhook"))]
+#[cfg(any(feature = "aws", feature = "haproxy", feature = "webhook"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// It never left: no connection, no credentials, not a usable address.
@@ -27,7 +25,7 @@ pub(crate) enum Failure {
     Silent(String),
 }
 
-#[cfg(any(feature = "aws", feature = "webhook"))]
+#[cfg(any(feature = "aws", feature = "haproxy", feature = "webhook"))]
 impl Failure {
     /// How an effect ended whose request failed like this.
     pub(crate) fn outcome(&self) -> EffectOutcome {
@@ -48,7 +46,7 @@ impl Failure {
     }
 }
 
-#[cfg(any(feature = "aws", feature = "webhook"))]
+#[cfg(any(feature = "aws", feature = "haproxy", feature = "webhook"))]
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -59,8 +57,9 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Why the capacity of one target could not be read. `what` names the thing at
-/// the platform, for example ``Auto Scaling group `checkout` ``.
+/// Why something of one target could not be read: its capacity, instances, weights or
+/// revision. `what` names the thing at the platform, for example
+/// ``Auto Scaling group `checkout` ``.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// This daemon does not serve that platform.
@@ -71,6 +70,19 @@ pub enum ReadError {
         /// What to add where.
         hint: &'static str,
     },
+    /// The target does not say where that is to be read.
+    #[error(
+        "target `{target}` has no `actuators.{role}`; add it to the target's document, for \
+         example `actuators: {{ {role}: {example} }}`"
+    )]
+    NoActuator {
+        /// The target.
+        target: String,
+        /// Field of `actuators`: `instances`, `traffic` or `deployment`.
+        role: &'static str,
+        /// What could stand there.
+        example: &'static str,
+    },
     /// The platform knows nothing of that name.
     #[error("there is no {what}; {hint}")]
     Absent {
@@ -79,7 +91,7 @@ pub enum ReadError {
         /// What to compare.
         hint: String,
     },
-    /// It exists, but its capacity cannot be set.
+    /// It exists, but the agent cannot work with it.
     #[error("{what} {state}; remove the target or point it elsewhere")]
     Unusable {
         /// What was asked for.
@@ -137,11 +149,11 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// A reference that came to a platform that is not its own: a fault of the routing.
-#[cfg(any(feature = "aws", feature = "webhook", feature = "simulated"))]
-pub(crate) fn misrouted(reference: &ProviderRef, platform: &str) -> ReadError {
+/// A reference to the platform `given` that came to `platform`: a fault of the routing.
+#[cfg(any(feature = "aws", feature = "haproxy", feature = "webhook", feature = "simulated"))]
+pub(crate) fn misrouted(given: &str, platform: &str) -> ReadError {
     ReadError::NotSent {
-        what: reference.platform().to_owned(),
+        what: given.to_owned(),
         reason: format!("the request came to `{platform}`; this is a fault of the agent"),
     }
 }

@@ -58,7 +58,7 @@ impl EffectReport {
         EffectReport { outcome, detail: one_line(detail, DETAIL_BYTES_MAX) }
     }
 
-    #[cfg(any(feature = "aws", feature = "webhook", feature = "simulated"))]
+    #[cfg(any(feature = "aws", feature = "haproxy", feature = "webhook", feature = "simulated"))]
     pub(crate) fn done(detail: &str) -> EffectReport {
         EffectReport::new(EffectOutcome::Done, detail)
     }

@@ -23,7 +23,7 @@ use crate::settings::{ProviderSettings, SettingsError};
 /// Time beyond a platform's own limits after which it is not waited for any
 /// longer. Why 1 s: the platforms keep their limits themselves, with room for a
 /// busy scheduler; only a fault of theirs ever takes longer.
-const GRACE: Duration = Duration::from_secs(1);
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// How long requests may take; the platforms keep these limits themselves.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,7 @@ impl Providers {
         settings: &ProviderSettings,
         clock: Clock,
     ) -> Result<Providers, SettingsError> {
-        let limits = checked_limits(settings)?;
+        let limits = check_limits(settings.call_timeout, settings.read_deadline)?;
         #[cfg_attr(
             not(any(feature = "aws", feature = "webhook", feature = "simulated")),
             expect(unused_mut, reason = "no platform is built in")
@@ -106,7 +106,8 @@ impl Providers {
         platforms: Vec<Arc<dyn Provider>>,
         settings: &ProviderSettings,
     ) -> Result<Providers, SettingsError> {
-        Ok(Providers::assemble(platforms, checked_limits(settings)?))
+        let limits = check_limits(settings.call_timeout, settings.read_deadline)?;
+        Ok(Providers::assemble(platforms, limits))
     }
 
     fn assemble(platforms: Vec<Arc<dyn Provider>>, limits: Limits) -> Providers {
@@ -218,14 +219,15 @@ impl fmt::Debug for Providers {
     }
 }
 
-fn checked_limits(settings: &ProviderSettings) -> Result<Limits, SettingsError> {
-    if settings.call_timeout.is_zero() {
+/// The limits, unless one is 0.
+pub(crate) fn check_limits(call: Duration, read: Duration) -> Result<Limits, SettingsError> {
+    if call.is_zero() {
         return Err(SettingsError::ZeroLimit { field: "call_timeout" });
     }
-    if settings.read_deadline.is_zero() {
+    if read.is_zero() {
         return Err(SettingsError::ZeroLimit { field: "read_deadline" });
     }
-    Ok(Limits { call: settings.call_timeout, read: settings.read_deadline })
+    Ok(Limits { call, read })
 }
 
 fn not_configured(reference: &ProviderRef) -> ReadError {

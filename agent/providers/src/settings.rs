@@ -97,6 +97,14 @@ pub enum SettingsError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Something that playbooks may do by name is not described in a usable way.
+    #[error("{what} of the allow-list cannot be used: {reason}")]
+    Allowed {
+        /// For example ``command `restart-web` ``.
+        what: String,
+        /// What is wrong with it, and what to write instead.
+        reason: String,
+    },
 }
 
 /// Whether credentials may be sent to `url`: `https://…`, or `http://` on

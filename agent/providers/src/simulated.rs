@@ -1,20 +1,22 @@
 //! The demo's region as a platform.
 //!
 //! **In:** a region that the demo shares with its exporter.
-//! **Out:** readings and changes at the time of the clock given.
+//! **Out:** readings and changes at the time of the clock given; to playbooks, nothing yet.
 //! **Not here:** how a service behaves (`evenkeel-sim`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use evenkeel_core::documents::ProviderRef;
+use evenkeel_core::action::Seen;
+use evenkeel_core::documents::{ActuatorRef, ProviderRef};
 use evenkeel_core::quality::CapacityReading;
 use evenkeel_core::units::Capacity;
 use evenkeel_sim::provider::Inventory;
 use evenkeel_sim::region::{ProviderFault, Region};
 use jiff::Timestamp;
 
-use crate::failure::ReadError;
+use crate::actuator::{ActRequest, Actuator, LookRequest};
+use crate::failure::{ReadError, misrouted};
 use crate::provider::{Clock, EffectReport, Provider, SetCapacityRequest};
 
 /// The platform's name.
@@ -50,7 +52,7 @@ fn read_one(
     read_at: Timestamp,
 ) -> Result<CapacityReading, ReadError> {
     let service = service_of(reference)?;
-    let what = || format!("simulated service `{service}`");
+    let what = || what(service);
     let inventory = region.inventory(service).map_err(|fault| match fault {
         ProviderFault::NoSuchService { known, .. } => {
             ReadError::Absent { what: what(), hint: format!("the region has {known}") }
@@ -68,7 +70,7 @@ fn service_of(reference: &ProviderRef) -> Result<&str, ReadError> {
         ProviderRef::Simulated { service } => Ok(service),
         ProviderRef::AwsAutoScalingGroup { .. }
         | ProviderRef::AwsEcsService { .. }
-        | ProviderRef::Webhook { .. } => Err(crate::failure::misrouted(reference, PLATFORM)),
+        | ProviderRef::Webhook { .. } => Err(misrouted(reference.platform(), PLATFORM)),
     }
 }
 
@@ -98,5 +100,46 @@ impl Provider for Simulated {
                 EffectReport::rejected(&fault.to_string())
             }
         }
+    }
+}
+
+#[async_trait]
+impl Actuator for Simulated {
+    fn platform(&self) -> &'static str {
+        PLATFORM
+    }
+
+    async fn look(&self, request: &LookRequest) -> Result<Seen, ReadError> {
+        let service = service_of_actuator(&request.reference)?;
+        Err(ReadError::NotSent { what: what(service), reason: NO_LEVERS.to_owned() })
+    }
+
+    async fn act(&self, reference: &ActuatorRef, request: &ActRequest) -> EffectReport {
+        match service_of_actuator(reference) {
+            Ok(service) => EffectReport::rejected(&format!(
+                "{} cannot {}: {NO_LEVERS}",
+                what(service),
+                request.action.class()
+            )),
+            Err(error) => EffectReport::rejected(&error.to_string()),
+        }
+    }
+}
+
+/// Why nothing but its capacity can be set here.
+const NO_LEVERS: &str = "this region has no instances, weights or revisions to act on";
+
+fn what(service: &str) -> String {
+    format!("simulated service `{service}`")
+}
+
+/// The service of a reference that was routed here.
+fn service_of_actuator(reference: &ActuatorRef) -> Result<&str, ReadError> {
+    match reference {
+        ActuatorRef::Simulated { service } => Ok(service),
+        ActuatorRef::Haproxy { .. }
+        | ActuatorRef::AwsAutoScalingGroup { .. }
+        | ActuatorRef::AwsEcsService { .. }
+        | ActuatorRef::Webhook { .. } => Err(misrouted(reference.platform(), PLATFORM)),
     }
 }

@@ -1,8 +1,8 @@
 //! Real counterparts for the tests of the other crates.
 //!
 //! In: what a test needs (exporters to scrape, history, groups to create).
-//! Out: a running Prometheus, moto server, exporter or proxy on loopback, gone when
-//! dropped and gone when the test process dies.
+//! Out: a running Prometheus, HAProxy, moto server, exporter or proxy on loopback, gone
+//! when dropped and gone when the test process dies.
 //! Not here: assertions about Evenkeel. Nothing in the product depends on this crate.
 //!
 //! A test cannot go on without its counterpart, so nothing here returns an error:
@@ -10,6 +10,7 @@
 //! server logged.
 
 pub mod exporter;
+pub mod haproxy;
 pub mod http;
 pub mod moto;
 pub mod port;
@@ -19,6 +20,7 @@ pub mod proxy;
 pub mod wait;
 
 pub use exporter::Exporter;
+pub use haproxy::Haproxy;
 pub use moto::Moto;
 pub use port::free_port;
 pub use process::Process;

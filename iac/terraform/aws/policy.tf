@@ -30,6 +30,18 @@ locals {
     for it in var.ecs_services :
     "arn:${local.partition}:ecs:${var.region}:${local.account}:service/${it.cluster}/${it.service}"
   ])
+
+  clusters = distinct(sort([for it in var.ecs_services : it.cluster]))
+
+  cluster_arns = [
+    for it in local.clusters :
+    "arn:${local.partition}:ecs:${var.region}:${local.account}:cluster/${it}"
+  ]
+
+  task_arns = [
+    for it in local.clusters :
+    "arn:${local.partition}:ecs:${var.region}:${local.account}:task/${it}/*"
+  ]
 }
 
 data "aws_iam_policy_document" "evenkeel" {
@@ -96,12 +108,64 @@ data "aws_iam_policy_document" "evenkeel" {
     }
   }
 
-  # Whatever other policies the role gets: the daemon ends and deletes nothing,
-  # and changes nobody's bounds, tags or roles.
+  # Only for playbooks that replace instances (`heal_instances`): the group starts
+  # another for each, so its capacity stays.
+  dynamic "statement" {
+    for_each = var.heal_instances && length(local.group_arns) != 0 ? [true] : []
+    content {
+      sid       = "ReplaceInstances"
+      effect    = "Allow"
+      actions   = ["autoscaling:TerminateInstanceInAutoScalingGroup"]
+      resources = local.group_arns
+
+      dynamic "condition" {
+        for_each = var.required_tag == null ? [] : [var.required_tag]
+        content {
+          test     = "StringEquals"
+          variable = "aws:ResourceTag/${condition.value.key}"
+          values   = [condition.value.value]
+        }
+      }
+    }
+  }
+
+  # Only for playbooks that restart tasks or roll back. ListTaskDefinitions knows no
+  # resources: AWS allows it for all or for none.
+  dynamic "statement" {
+    for_each = var.heal_instances && length(local.service_arns) != 0 ? [true] : []
+    content {
+      sid       = "ReadTasks"
+      effect    = "Allow"
+      actions   = ["ecs:DescribeTasks", "ecs:ListTaskDefinitions", "ecs:ListTasks"]
+      resources = ["*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.heal_instances && length(local.service_arns) != 0 ? [true] : []
+    content {
+      sid       = "ReplaceTasks"
+      effect    = "Allow"
+      actions   = ["ecs:StopTask"]
+      resources = local.task_arns
+
+      condition {
+        test     = "ArnEquals"
+        variable = "ecs:cluster"
+        values   = local.cluster_arns
+      }
+    }
+  }
+
+  # Whatever other policies the role gets: the daemon deletes nothing, ends nothing but
+  # what `heal_instances` names, and changes nobody's bounds, tags or roles.
   statement {
     sid    = "NeverDestroy"
     effect = "Deny"
-    actions = [
+    actions = concat(var.heal_instances ? [] : [
+      "autoscaling:TerminateInstanceInAutoScalingGroup",
+      "ecs:StopTask",
+      ], [
       "autoscaling:AttachInstances",
       "autoscaling:CreateOrUpdateTags",
       "autoscaling:Delete*",
@@ -109,7 +173,6 @@ data "aws_iam_policy_document" "evenkeel" {
       "autoscaling:EnterStandby",
       "autoscaling:SetInstanceHealth",
       "autoscaling:SetInstanceProtection",
-      "autoscaling:TerminateInstanceInAutoScalingGroup",
       "autoscaling:UpdateAutoScalingGroup",
       "ec2:StopInstances",
       "ec2:TerminateInstances",
@@ -118,10 +181,9 @@ data "aws_iam_policy_document" "evenkeel" {
       "ecs:ExecuteCommand",
       "ecs:RegisterTaskDefinition",
       "ecs:RunTask",
-      "ecs:StopTask",
       "ecs:TagResource",
       "iam:*",
-    ]
+    ])
     resources = ["*"]
   }
 }

@@ -39,6 +39,12 @@ variable "required_tag" {
   default     = { key = "evenkeel", value = "managed" }
 }
 
+variable "heal_instances" {
+  description = "Whether playbooks may replace instances of the groups, and tasks of the services, listed. Leave it off where none does."
+  type        = bool
+  default     = false
+}
+
 variable "policy_name" {
   description = "Name of the policy."
   type        = string

@@ -15,6 +15,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use evenkeel_sim::run::{Controller, Settings, run};
+use evenkeel_sim::scenario::files::playbooks_near;
 use evenkeel_sim::scenario::region::RegionScenario;
 use evenkeel_sim::scenario::{Scenario, ScenarioKind};
 use evenkeel_sim::scorecard::Violation;
@@ -75,8 +76,9 @@ fn hunt(args: &Args) -> Result<bool, Box<dyn Error>> {
     for path in &args.paths {
         let text =
             std::fs::read_to_string(path).map_err(|it| format!("{}: {it}", path.display()))?;
-        let scenario = Scenario::parse(&path.display().to_string(), &text)
-            .map_err(|it| format!("{}:{}:{}: {}", it.file, it.line, it.column, it.message))?;
+        let scenario =
+            Scenario::parse_with(&path.display().to_string(), &text, &playbooks_near(path))
+                .map_err(|it| format!("{}:{}:{}: {}", it.file, it.line, it.column, it.message))?;
         let ScenarioKind::Region(scenario) = scenario.kind else {
             return Err(format!("{}: not a region", path.display()).into());
         };

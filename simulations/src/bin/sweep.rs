@@ -18,6 +18,7 @@ use evenkeel_sim::gate::Golden;
 use evenkeel_sim::museum::{SeedRun, both, failure_of, sweep, verdict};
 use evenkeel_sim::pilot::PilotKind;
 use evenkeel_sim::run::{Controller, Settings, run};
+use evenkeel_sim::scenario::files::playbooks_near;
 use evenkeel_sim::scenario::region::RegionScenario;
 use evenkeel_sim::scenario::{Scenario, ScenarioKind};
 
@@ -144,7 +145,7 @@ fn scenarios(paths: &[PathBuf], which: Which) -> Result<Vec<RegionScenario>, Box
         let text =
             std::fs::read_to_string(&file).map_err(|it| format!("{}: {it}", file.display()))?;
         let name = file.display().to_string();
-        let scenario = Scenario::parse(&name, &text)
+        let scenario = Scenario::parse_with(&name, &text, &playbooks_near(&file))
             .map_err(|it| format!("{}:{}:{}: {}", it.file, it.line, it.column, it.message))?;
         match scenario.kind {
             ScenarioKind::Region(region) => {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use evenkeel_core::agent::{Agent, Committed, Input};
 use evenkeel_core::documents::{
-    Access, Autonomy, Behaviour, BlastRadius, Documents, Foresight, Guardrail, LeadTime,
+    Access, Actuators, Autonomy, Behaviour, BlastRadius, Documents, Foresight, Guardrail, LeadTime,
     OutsideChange, ProviderRef, Rule, ScalingPolicy, Selector, Shortfall, Signal, Step, Target,
 };
 use evenkeel_core::effect::{Effect, EffectOutcome};
@@ -173,7 +173,7 @@ impl Controller for Evenkeel {
         let observation = self.observation(now, look);
         let committed = self.handle(now, Input::Observed(vec![observation]), trace);
         let mut desired = look.current;
-        for Effect::SetCapacity(effect) in committed.effects {
+        for effect in committed.effects.into_iter().filter_map(Effect::into_set_capacity) {
             desired = effect.desired().0;
             let (id, outcome) = (effect.id(), EffectOutcome::Done);
             self.handle(now, Input::EffectFinished { id, outcome, detail: String::new() }, trace);
@@ -214,6 +214,8 @@ pub fn documents_for(
         bounds: Bounds { min: Capacity(setup.units_min), max: Capacity(setup.units_max) },
         price_usd_per_hour: Some(setup.price_usd_per_hour),
         lead_time: LeadTime::Given(SignedDuration::from_secs(setup.boot)),
+        actuators: Actuators::default(),
+        depends_on: Vec::new(),
     };
     let policy = ScalingPolicy {
         id: PolicyId::new("follow-the-load")?,

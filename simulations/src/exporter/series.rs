@@ -4,10 +4,11 @@
 //! **Out:** [`Sample`]s, as many as a query may still ask for.
 //! **Not here:** the backend's own faults, and its answers ([`crate::exporter`]).
 
-use crate::chance::{fraction, mix};
+use crate::chance::{fraction, mix, seconds_f64};
 use crate::world::{ServiceKind, Truth};
 
-use super::{ExporterKnobs, ExporterSpec, Metric};
+use super::instances::UnitSample;
+use super::{ExporterKnobs, ExporterSpec, Extras, Metric};
 
 /// Failed scrapes after which rates begin anew instead of averaging over the whole gap.
 ///
@@ -24,7 +25,7 @@ pub(super) struct Sample {
     /// Seconds since the world's start.
     pub(super) at: i64,
     /// Which metrics it has: [`bit`]s.
-    has: u16,
+    has: u32,
     values: Values,
 }
 
@@ -54,13 +55,15 @@ pub(super) struct Series {
     due_at: i64,
     interval: Interval,
     /// Metrics that a service of its kind has: [`bit`]s. None before [`Series::begin`].
-    has: u16,
+    has: u32,
     pub(super) knobs: ExporterKnobs,
     key: u64,
     /// The latest samples in a ring, `newest` the place of the last one.
     samples: Box<[Sample]>,
     newest: usize,
     n_samples: usize,
+    /// Of every sample, its units; nothing where they have no names.
+    units: Box<[Vec<UnitSample>]>,
 }
 
 impl Series {
@@ -78,6 +81,7 @@ impl Series {
             samples: vec![Sample::default(); n].into_boxed_slice(),
             newest: 0,
             n_samples: 0,
+            units: vec![Vec::new(); n].into_boxed_slice(),
         }
     }
 
@@ -95,7 +99,13 @@ impl Series {
     }
 
     /// Takes note of what was true in `second`, and scrapes when it is time.
-    pub(super) fn record(&mut self, spec: &ExporterSpec, second: i64, truth: &Truth) {
+    pub(super) fn record(
+        &mut self,
+        spec: &ExporterSpec,
+        second: i64,
+        truth: &Truth,
+        extras: impl FnOnce() -> Option<Extras>,
+    ) {
         let Interval { seconds, arrived, good, errors, latency_p95, cpu, busy } =
             &mut self.interval;
         *seconds = seconds.saturating_add(1);
@@ -106,7 +116,7 @@ impl Series {
         *cpu += truth.cpu_ratio;
         *busy += truth.busy_ratio;
         if self.due_at <= second {
-            self.scrape(spec, second, truth);
+            self.scrape(spec, second, truth, extras);
         }
     }
 
@@ -118,7 +128,22 @@ impl Series {
             .find(|sample| sample.at <= until)
     }
 
-    fn scrape(&mut self, spec: &ExporterSpec, second: i64, truth: &Truth) {
+    /// When the newest sample that was scraped at `until` or before was, and its units.
+    pub(super) fn newest_units(&self, until: i64) -> Option<(i64, &[UnitSample])> {
+        let n = self.samples.len();
+        (0..self.n_samples)
+            .map(|back| (self.newest + n - back) % n)
+            .find(|place| self.samples[*place].at <= until)
+            .map(|place| (self.samples[place].at, self.units[place].as_slice()))
+    }
+
+    fn scrape(
+        &mut self,
+        spec: &ExporterSpec,
+        second: i64,
+        truth: &Truth,
+        extras: impl FnOnce() -> Option<Extras>,
+    ) {
         self.due_at = self.due_from(spec, second.saturating_add(1));
         let number = u64::from_le_bytes(second.div_euclid(spec.scrape_seconds).to_le_bytes());
         // A hash and not a generator: no scrape's luck depends on how often others were drawn.
@@ -130,17 +155,41 @@ impl Series {
             }
             return;
         }
-        let shown = self.shown(number, truth);
+        let extras = extras();
+        let shown = self.shown(number, truth, extras.as_ref());
         self.interval = Interval::default();
         if let Some((has, values)) = shown {
+            let units = self.shown_units(number, extras.as_ref());
             self.newest = (self.newest + 1) % self.samples.len();
             self.n_samples = (self.n_samples + 1).min(self.samples.len());
             self.samples[self.newest] = Sample { at: second, has, values };
+            self.units[self.newest] = units;
         }
     }
 
+    /// Units as a scrape that succeeds finds them.
+    fn shown_units(&self, number: u64, extras: Option<&Extras>) -> Vec<UnitSample> {
+        let Some(units) = extras.map(|it| &it.units).filter(|it| !it.is_empty()) else {
+            return Vec::new();
+        };
+        if self.knobs.is_gone {
+            return Vec::new();
+        }
+        if self.knobs.is_frozen {
+            return self.newest_units(i64::MAX).map_or_else(Vec::new, |(_, it)| it.to_vec());
+        }
+        let luck = mix(self.key ^ mix(number.wrapping_add(1)));
+        let is_even = number.is_multiple_of(2);
+        let shown = units.iter().map(|unit| {
+            let mut sample = UnitSample::of(unit, luck);
+            sample.falsify(&self.knobs, is_even);
+            sample
+        });
+        shown.collect()
+    }
+
     /// What a scrape that succeeds finds; `None` for a series that froze before its first one.
-    fn shown(&self, number: u64, truth: &Truth) -> Option<(u16, Values)> {
+    fn shown(&self, number: u64, truth: &Truth, extras: Option<&Extras>) -> Option<(u32, Values)> {
         let ExporterKnobs { is_gone, reads_zero, is_frozen, factor, is_garbled, is_stale: _ } =
             self.knobs;
         if is_gone {
@@ -150,7 +199,7 @@ impl Series {
             let last = self.newest(i64::MAX)?;
             return Some((last.has, last.values));
         }
-        let (mut has, mut values) = measured(self.has, &self.interval, truth);
+        let (mut has, mut values) = measured(self.has, &self.interval, truth, extras);
         if reads_zero {
             has |= self.has & bit(Metric::ErrorRatio);
             for metric in ZEROED {
@@ -180,12 +229,12 @@ const ZEROED: [Metric; 8] = [
 ];
 
 /// The metric's place in a set of metrics.
-const fn bit(metric: Metric) -> u16 {
-    1 << metric as u16
+const fn bit(metric: Metric) -> u32 {
+    1 << metric as u32
 }
 
 /// Metrics that services of a kind have.
-fn metrics_of(kind: ServiceKind) -> u16 {
+fn metrics_of(kind: ServiceKind) -> u32 {
     let own = match kind {
         ServiceKind::Web { .. } => bit(Metric::Requests),
         ServiceKind::Workers { .. } => bit(Metric::QueueArrivals),
@@ -198,10 +247,22 @@ fn metrics_of(kind: ServiceKind) -> u16 {
         | bit(Metric::QueueDepth)
         | bit(Metric::Cpu)
         | bit(Metric::Busy)
+        | UPKEEP
 }
 
+/// What every service has, where it is measured.
+const UPKEEP: u32 = bit(Metric::DiskUsed)
+    | bit(Metric::CertificateExpires)
+    | bit(Metric::Spend)
+    | bit(Metric::RevisionAge);
+
 /// What is true: means over the interval of what is a rate or a share, the newest of the rest.
-fn measured(has: u16, interval: &Interval, truth: &Truth) -> (u16, Values) {
+fn measured(
+    has: u32,
+    interval: &Interval,
+    truth: &Truth,
+    extras: Option<&Extras>,
+) -> (u32, Values) {
     let Interval { seconds, arrived, good, errors, latency_p95, cpu, busy } = *interval;
     let mean = |sum: f64| sum / f64::from(seconds.max(1));
     let mut has = has;
@@ -215,6 +276,10 @@ fn measured(has: u16, interval: &Interval, truth: &Truth) -> (u16, Values) {
     if truth.hit_ratio.is_none() {
         has &= !bit(Metric::HitRatio);
     }
+    if extras.is_none() {
+        has &= !UPKEEP;
+    }
+    let upkeep = extras.map(|it| it.upkeep).unwrap_or_default();
     let mut values = Values::default();
     for metric in Metric::ALL {
         values[metric as usize] = match metric {
@@ -227,6 +292,10 @@ fn measured(has: u16, interval: &Interval, truth: &Truth) -> (u16, Values) {
             Metric::Busy => mean(busy),
             Metric::HitRatio => truth.hit_ratio.unwrap_or(0.0),
             Metric::ReplicaLag => truth.replica_lag_seconds,
+            Metric::DiskUsed => upkeep.disk_used_ratio,
+            Metric::CertificateExpires => seconds_f64(upkeep.certificate_expires_seconds),
+            Metric::Spend => upkeep.spend_usd_per_hour,
+            Metric::RevisionAge => seconds_f64(upkeep.revision_age_seconds),
         };
     }
     (has, values)

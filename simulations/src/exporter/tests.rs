@@ -276,6 +276,10 @@ fn every_kind_of_service_has_its_metrics() {
         busy_ratio                     0.2     0.2     0.2     0.2
         hit_ratio                        -       -     0.9       -
         replica_lag_seconds              -       -       -       4
+        disk_used_ratio                  -       -       -       -
+        certificate_expires_seconds       -       -       -       -
+        spend_usd_per_hour               -       -       -       -
+        revision_age_seconds             -       -       -       -
     "#]]
     .assert_eq(&all_metrics(ExporterKnobs::default(), 20.0));
 }
@@ -294,6 +298,10 @@ fn zeros_are_of_load_latency_queue_and_cpu_alone() {
         busy_ratio                       0       0       0       0
         hit_ratio                        -       -     0.9       -
         replica_lag_seconds              -       -       -       4
+        disk_used_ratio                  -       -       -       -
+        certificate_expires_seconds       -       -       -       -
+        spend_usd_per_hour               -       -       -       -
+        revision_age_seconds             -       -       -       -
     "#]]
     .assert_eq(&all_metrics(knobs, 20.0));
 }

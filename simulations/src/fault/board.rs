@@ -61,7 +61,10 @@ fn of_service(kind: &FaultKind) -> Option<usize> {
         | Leak { service, .. }
         | HiddenLimit { service, .. }
         | HealthChecks { service, .. }
-        | ReplicaLag { service, .. } => Some(*service),
+        | ReplicaLag { service, .. }
+        | BadDeployment { service, .. }
+        | DiskFills { service, .. }
+        | CertificateExpires { service, .. } => Some(*service),
         Crash { .. }
         | Restart { .. }
         | Flush { .. }
@@ -113,6 +116,9 @@ fn of_exporter(kind: &FaultKind) -> Option<Option<usize>> {
         | HiddenLimit { .. }
         | HealthChecks { .. }
         | ReplicaLag { .. }
+        | BadDeployment { .. }
+        | DiskFills { .. }
+        | CertificateExpires { .. }
         | Crash { .. }
         | Restart { .. }
         | Flush { .. }
@@ -232,6 +238,9 @@ impl Board {
             | HiddenLimit { .. }
             | HealthChecks { .. }
             | ReplicaLag { .. }
+            | BadDeployment { .. }
+            | DiskFills { .. }
+            | CertificateExpires { .. }
             | Crash { .. }
             | Restart { .. }
             | Flush { .. }
@@ -303,6 +312,18 @@ fn turn_service(second: i64, fault: &Fault, knobs: &mut Knobs) {
         }
         HealthChecks { ratio, .. } => join(&mut knobs.unhealthy_ratio, *ratio),
         ReplicaLag { growth, .. } => knobs.lag_growth += growth,
+        BadDeployment { error_ratio, slow_factor, .. } => {
+            let before = knobs.bad_deployment;
+            knobs.bad_deployment = Some(crate::world::BadDeployment {
+                error_ratio: before.map_or(0.0, |it| it.error_ratio).max(*error_ratio),
+                slow_factor: before.map_or(1.0, |it| it.slow_factor).max(*slow_factor),
+            });
+        }
+        DiskFills { ratio_per_hour, .. } => knobs.disk_fill_per_hour += ratio_per_hour,
+        CertificateExpires { seconds, .. } => {
+            // Of two, the one that was there first: its clock runs.
+            knobs.certificate_seconds = knobs.certificate_seconds.or(Some(*seconds));
+        }
         Crash { .. }
         | Restart { .. }
         | Flush { .. }

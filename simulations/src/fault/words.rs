@@ -43,6 +43,18 @@ pub(super) fn words(kind: &FaultKind, spec: &WorldSpec) -> String {
             format!("health checks of {} of the units of {} fail", percent(ratio), name(service))
         }
         ReplicaLag { service, .. } => format!("the replicas of {} fall behind", name(service)),
+        BadDeployment { service, error_ratio, slow_factor } => format!(
+            "a deployment of {}: {} errors, {} times as slow",
+            name(service),
+            percent(error_ratio),
+            short(*slow_factor)
+        ),
+        DiskFills { service, ratio_per_hour } => {
+            format!("the disks of {} fill by {} per hour", name(service), percent(ratio_per_hour))
+        }
+        CertificateExpires { service, seconds } => {
+            format!("the certificate of {} ends in {seconds} s", name(service))
+        }
         Crash { service, ratio } => {
             format!("{} of the units of {} die", percent(ratio), name(service))
         }

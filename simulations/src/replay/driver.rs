@@ -138,7 +138,7 @@ impl<'a> Driver<'a> {
                 it.causes.note(now, self.grid.step, said);
             }
         }
-        for Effect::SetCapacity(effect) in committed.effects {
+        for effect in committed.effects.into_iter().filter_map(Effect::into_set_capacity) {
             let (id, desired) = (effect.id(), effect.desired().0);
             // One per observation, in the order of the places.
             let said = committed

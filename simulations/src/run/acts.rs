@@ -5,7 +5,7 @@
 
 use evenkeel_core::request::{Answer, Verb};
 
-use super::hands::{self, BY_HAND_SECONDS};
+use super::hands::{self, BY_HAND_SECONDS, ON_CALL};
 use super::{Driver, Engine, Stage};
 use crate::people::Deed as PersonsDeed;
 use crate::provider::Answer as ProviderAnswer;
@@ -78,7 +78,10 @@ impl Engine<'_> {
             PersonsDeed::Freeze { .. }
             | PersonsDeed::Hold { .. }
             | PersonsDeed::NoScaleDown { .. }
+            | PersonsDeed::Takeover { .. }
+            | PersonsDeed::HandBack { .. }
             | PersonsDeed::Pin { .. } => (),
+            PersonsDeed::StandBy { who, word, after } => self.standing.add(*who, *word, *after),
         }
     }
 
@@ -101,8 +104,11 @@ impl Engine<'_> {
             PersonsDeed::NoScaleDown { seconds, .. } => (*seconds, true),
             PersonsDeed::Freeze { seconds, .. }
             | PersonsDeed::Hold { seconds, .. }
+            | PersonsDeed::Takeover { seconds, .. }
             | PersonsDeed::Pin { seconds, .. } => (*seconds, false),
             PersonsDeed::ExpireAll
+            | PersonsDeed::HandBack { .. }
+            | PersonsDeed::StandBy { .. }
             | PersonsDeed::SetByHand { .. }
             | PersonsDeed::Shed { .. }
             | PersonsDeed::Restart { .. }
@@ -114,9 +120,17 @@ impl Engine<'_> {
             let word = verb.word();
             match &mut self.driver {
                 Driver::Agent(process, watch) => {
-                    match process.ask(at, verb, &self.stage, &mut self.trace) {
+                    match process.ask(at, ON_CALL, verb, &self.stage, &mut self.trace) {
                         Some(Ok(Answer::OverrideSet { accepted, .. })) => watch.promised(&accepted),
-                        Some(Ok(Answer::Expired { ended })) => watch.ended(&ended),
+                        Some(Ok(Answer::Expired { ended } | Answer::HandedBack { ended, .. })) => {
+                            watch.ended(&ended)
+                        }
+                        Some(Ok(
+                            Answer::RunChanged { .. }
+                            | Answer::IncidentChanged { .. }
+                            | Answer::Promoted { .. }
+                            | Answer::Reviewed { .. },
+                        )) => (),
                         Some(Err(refusal)) => self.trace.line(format_args!("refused: {refusal}")),
                         None => self.trace.line(format_args!("nobody answers")),
                     }
@@ -148,7 +162,8 @@ impl Engine<'_> {
                 .map(|it| it.state().overrides().map(|it| it.id).collect())
                 .unwrap_or_default();
             for id in ids {
-                let answer = process.ask(at, hands::expire(id), &self.stage, &mut self.trace);
+                let answer =
+                    process.ask(at, ON_CALL, hands::expire(id), &self.stage, &mut self.trace);
                 if let Some(Ok(Answer::Expired { ended })) = answer {
                     watch.ended(&ended);
                 }

@@ -16,8 +16,11 @@ use crate::people::{Act, Deed, When};
 /// whether it helped; a controller that takes them back before is in the way.
 pub(super) const BY_HAND_SECONDS: i64 = 1_800;
 
+/// Who is on call: whoever does what the scenario does not give a name to.
+pub(super) const ON_CALL: &str = "oncall";
+
 /// Reason that people give in the simulator.
-const REASON: &str = "simulated";
+pub(super) const REASON: &str = "simulated";
 
 /// Acts in order of time, and those that wait for a page.
 #[derive(Debug, Default)]
@@ -94,7 +97,17 @@ pub(super) fn verbs(deed: &Deed, targets: &[(usize, TargetId)]) -> Vec<(Option<u
             let kind = OverrideAsked::Pin { capacity: Some(Capacity(*units)) };
             set(kind, &[*service], *seconds)
         }
+        Deed::Takeover { services, seconds } => set(OverrideAsked::Takeover, services, *seconds),
+        Deed::HandBack { services } => {
+            let verb = |scope: Scope| Verb::HandBack { scope, reason: REASON.to_owned() };
+            if services.is_empty() {
+                return vec![(None, verb(Scope::Everything))];
+            }
+            let of = targets.iter().filter(|(service, _)| services.contains(service));
+            of.map(|(service, id)| (Some(*service), verb(Scope::Target(id.clone())))).collect()
+        }
         Deed::ExpireAll
+        | Deed::StandBy { .. }
         | Deed::SetByHand { .. }
         | Deed::Shed { .. }
         | Deed::Restart { .. }

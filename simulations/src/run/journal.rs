@@ -6,9 +6,11 @@
 //! The state is kept as of the newest record, by [`State::apply`] and nothing else: what a start
 //! would find. Memory does not grow with the number of records.
 
+use evenkeel_core::action::Action;
 use evenkeel_core::effect::EffectOutcome;
 use evenkeel_core::ids::EffectId;
 use evenkeel_core::record::Record;
+use evenkeel_core::run::RunEvent;
 use evenkeel_core::state::State;
 use evenkeel_core::units::Capacity;
 
@@ -25,6 +27,8 @@ pub(super) struct Journal {
     n_records: u64,
     /// Effects with a durable record that have not ended by record.
     planned: std::collections::BTreeMap<EffectId, Capacity>,
+    /// Acts with a durable intent that have not ended by record.
+    sent: std::collections::BTreeMap<EffectId, Action>,
 }
 
 impl Journal {
@@ -47,8 +51,15 @@ impl Journal {
                 Record::EffectFinished { id, outcome, .. } => match outcome {
                     EffectOutcome::Done | EffectOutcome::Rejected | EffectOutcome::Unknown => {
                         self.planned.remove(id);
+                        self.sent.remove(id);
                     }
                 },
+                Record::Run { change: RunEvent::Sent { effect, action, .. }, .. } => {
+                    self.sent.insert(*effect, action.clone());
+                    while PLANNED_MAX < self.sent.len() {
+                        self.sent.pop_first();
+                    }
+                }
                 Record::TermStarted { .. }
                 | Record::DocumentsAdopted { .. }
                 | Record::TargetAdopted { .. }
@@ -62,6 +73,18 @@ impl Journal {
                 | Record::LeadTimeMissed { .. }
                 | Record::ForecastPromoted { .. }
                 | Record::ForecastDemoted { .. }
+                | Record::RunOpened { .. }
+                | Record::Run { .. }
+                | Record::Incident { .. }
+                | Record::Storm { .. }
+                | Record::Autonomy { .. }
+                | Record::NoticeRaised { .. }
+                | Record::NoticeEnded { .. }
+                | Record::OverrideEndAnnounced { .. }
+                | Record::HandedBack { .. }
+                | Record::LeftToPeople { .. }
+                | Record::Reviewed { .. }
+                | Record::ReviewOverdue { .. }
                 | Record::RequestRefused { .. }
                 | Record::Snapshot { .. } => (),
             }
@@ -76,6 +99,11 @@ impl Journal {
     /// What the durable record of an effect says that it sets; `None` without one.
     pub(super) fn planned(&self, id: EffectId) -> Option<Capacity> {
         self.planned.get(&id).copied()
+    }
+
+    /// What the durable intent of an act says that it does; `None` without one.
+    pub(super) fn sent(&self, id: EffectId) -> Option<&Action> {
+        self.sent.get(&id)
     }
 
     /// Records so far.

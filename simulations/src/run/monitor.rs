@@ -122,6 +122,17 @@ impl Monitor {
     }
 }
 
+impl Monitor {
+    /// The agent paged somebody itself; whether that is the first page of the run.
+    pub(super) fn paged_by_agent(&mut self, at: i64) -> bool {
+        self.pages += 1;
+        self.incidents.noticed(at);
+        let is_first = self.first_page.is_none();
+        self.first_page = self.first_page.or(Some(at));
+        is_first
+    }
+}
+
 impl Watched {
     fn push(&mut self, bucket: (f64, f64)) {
         let add = |sum: &mut (f64, f64), it: (f64, f64), sign: f64| {

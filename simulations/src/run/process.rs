@@ -8,19 +8,24 @@
 //! do effects leave; each is started a second later, unless a person withdraws it, and reported
 //! when the provider answers.
 
-use std::collections::VecDeque;
+mod healing;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use evenkeel_core::agent::{Agent, Committed, Input};
 use evenkeel_core::documents::{Documents, Identity};
 use evenkeel_core::effect::{Effect, EffectOutcome, SetCapacity};
 use evenkeel_core::explain::Explanation;
-use evenkeel_core::ids::EffectId;
+use evenkeel_core::ids::{EffectId, PlaybookId, RunId, TargetId};
 use evenkeel_core::request::{Answer, Request, RequestRefusal, Verb};
+use evenkeel_forecast::anomalies::AnomalyScores;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Stage;
+use super::effects::{Leaving, Left, Sent, Underway};
 use super::journal::Journal;
+use super::senses::playbooks::{self, WatchedPlaybook};
 use super::senses::{self, Watched};
 use crate::capacity::Trace;
 use crate::fault::DeathPoint;
@@ -47,20 +52,27 @@ pub(super) enum Happened {
     Revived,
     /// A look explained fewer targets than it was shown.
     Unexplained { shown: usize, explained: usize },
+    /// An act of a run left.
+    Acted(Box<Left>),
+    /// An incident began, came back (`is_open`), or was resolved.
+    Incident { is_open: bool, target: Option<TargetId>, text: String },
+    /// A run began or ended; `healed` names the playbook of one that was verified.
+    Run { target: TargetId, text: String, healed: Option<PlaybookId> },
+    /// People were told something.
+    Told(Told),
+}
+
+/// A notice that reached people.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) target: Option<TargetId>,
+    pub(super) is_page: bool,
+    pub(super) title: String,
 }
 
 /// The journal could not be written.
 #[derive(Clone, Copy, Debug)]
 struct NotWritten;
-
-/// An effect between its commit and its end.
-#[derive(Debug)]
-enum Underway {
-    /// Can still be withdrawn.
-    Waiting { starts_at: i64, effect: SetCapacity },
-    /// At the provider. `ends_at` is when the agent hears.
-    Running { ends_at: i64, effect: SetCapacity, outcome: EffectOutcome, detail: String },
-}
 
 /// The process.
 #[derive(Debug)]
@@ -69,7 +81,16 @@ pub(super) struct Process {
     agent: Option<Agent>,
     pub(super) journal: Journal,
     pub(super) watched: Vec<Watched>,
+    /// Playbooks by target.
+    pub(super) playbooks: Vec<WatchedPlaybook>,
+    /// How odd the series are that playbooks ask that of; the shell's memory.
+    anomalies: AnomalyScores,
     underway: VecDeque<Underway>,
+    /// Runs that have begun and not ended.
+    open_runs: BTreeSet<RunId>,
+    /// Since when no notice reaches anybody, and whether the agent was told.
+    silent_since: Option<i64>,
+    is_known_silent: bool,
     /// Where it shall die.
     death: Option<DeathPoint>,
     back_at: i64,
@@ -86,12 +107,18 @@ impl Process {
     /// A process that has not been started.
     pub(super) fn new(documents: Arc<Documents>, stage: &Stage) -> Process {
         let watched = senses::watch(&documents, stage);
+        let playbooks = playbooks::watch(&documents, stage);
         Process {
             documents,
             agent: None,
             journal: Journal::default(),
             watched,
+            playbooks,
+            anomalies: AnomalyScores::default(),
             underway: VecDeque::new(),
+            open_runs: BTreeSet::new(),
+            silent_since: None,
+            is_known_silent: false,
             death: None,
             back_at: i64::MIN,
             journal_fails_until: i64::MIN,
@@ -127,6 +154,12 @@ impl Process {
     #[cfg(test)]
     pub(super) fn set_documents(&mut self, documents: Arc<Documents>) {
         self.documents = documents;
+    }
+
+    /// An effect as if the agent had decided it.
+    #[cfg(test)]
+    pub(super) fn put_underway(&mut self, underway: Underway) {
+        self.underway.push_back(underway);
     }
 
     /// Effects that have not ended.
@@ -172,6 +205,7 @@ impl Process {
         self.death = None;
         // What waits never leaves; what runs ends unheard.
         self.underway.clear();
+        self.is_known_silent = false;
     }
 
     /// Whether the agent's memory is what its journal leads to.
@@ -197,16 +231,17 @@ impl Process {
         }
         for _ in 0..self.underway.len() {
             let Some(underway) = self.underway.pop_front() else { break };
+            if at < underway.due_at() {
+                self.underway.push_back(underway);
+                continue;
+            }
             match underway {
-                Underway::Waiting { starts_at, effect } if starts_at <= at => {
-                    self.begin(at, effect, stage, trace);
+                Underway::Waiting { effect, .. } => self.begin(at, effect, stage, trace),
+                Underway::Running { id, outcome, detail, .. } => {
+                    self.end(at, id, outcome, detail, stage, trace);
                 }
-                Underway::Running { ends_at, effect, outcome, detail } if ends_at <= at => {
-                    self.end(at, &effect, outcome, detail, stage, trace);
-                }
-                Underway::Waiting { .. } | Underway::Running { .. } => {
-                    self.underway.push_back(underway);
-                }
+                Underway::Looking { look, .. } => self.answer_look(at, &look, stage, trace),
+                Underway::Telling { notice, .. } => self.tell(at, notice, stage, trace),
             }
             if self.agent.is_none() {
                 return;
@@ -219,6 +254,7 @@ impl Process {
         self.correction = self.wall_error;
         self.latest = Timestamp::MIN;
         let now = self.now(stage);
+        self.anomalies = AnomalyScores::default();
         self.agent = Some(Agent::new(self.journal.state().clone()));
         self.happened.push(Happened::Revived);
         self.handle(at, now, Input::Started { version: "simulated".to_owned() }, trace);
@@ -226,14 +262,18 @@ impl Process {
         self.handle(at, now, Input::DocumentsLoaded(documents), trace);
     }
 
-    fn begin(&mut self, at: i64, effect: SetCapacity, stage: &mut Stage, trace: &mut Trace) {
+    fn begin(&mut self, at: i64, effect: Leaving, stage: &mut Stage, trace: &mut Trace) {
         let now = self.now(stage);
         if PERMIT_AGE_MAX < now.duration_since(effect.granted_at()) {
             let detail = "its permit is too old".to_owned();
-            self.end(at, &effect, EffectOutcome::Rejected, detail, stage, trace);
+            self.end(at, effect.id(), EffectOutcome::Rejected, detail, stage, trace);
             return;
         }
-        let Some(service) = self.service_of(&effect) else { return };
+        let effect = match effect {
+            Leaving::Capacity(effect) => effect,
+            Leaving::Act(sent) => return self.begin_act(at, *sent, stage, trace),
+        };
+        let Some(service) = self.service_of(effect.target()) else { return };
         let (units, expected) = (effect.desired().0, effect.expected().0);
         let reply = stage.provider.set_units(&mut stage.world, service, units, Some(expected));
         let (outcome, detail) = match reply.answer {
@@ -245,7 +285,8 @@ impl Process {
         self.happened.push(Happened::Started(effect.clone(), outcome));
         // The provider counts from its world's start, the run from the scored part's.
         let ends_at = at + (reply.answered_at - stage.world.second()).max(0);
-        self.underway.push_back(Underway::Running { ends_at, effect, outcome, detail });
+        let id = effect.id();
+        self.underway.push_back(Underway::Running { ends_at, id, outcome, detail });
         if self.death == Some(DeathPoint::AfterEffect) {
             self.die(true, trace);
         }
@@ -254,14 +295,13 @@ impl Process {
     fn end(
         &mut self,
         at: i64,
-        effect: &SetCapacity,
+        id: EffectId,
         outcome: EffectOutcome,
         detail: String,
         stage: &Stage,
         trace: &mut Trace,
     ) {
         let now = self.now(stage);
-        let id = effect.id();
         self.happened.push(Happened::Ended { effect: id, outcome });
         self.handle(at, now, Input::EffectFinished { id, outcome, detail }, trace);
     }
@@ -284,12 +324,14 @@ impl Process {
         if self.agent.is_some() && explained < shown {
             self.happened.push(Happened::Unexplained { shown, explained });
         }
+        self.look_for_playbooks(at, stage, trace);
     }
 
     /// A person asks. `None` when nobody answers.
     pub(super) fn ask(
         &mut self,
         at: i64,
+        who: &str,
         verb: Verb,
         stage: &Stage,
         trace: &mut Trace,
@@ -298,7 +340,7 @@ impl Process {
         self.agent.as_ref()?;
         // The owner of the daemon may do everything without any document.
         let identity =
-            Identity::UnixUser { uid: 1_000, name: "oncall".to_owned(), is_daemon_owner: true };
+            Identity::UnixUser { uid: 1_000, name: who.to_owned(), is_daemon_owner: true };
         self.handle(at, now, Input::Requested(Request { identity, verb }), trace)
     }
 
@@ -330,6 +372,8 @@ impl Process {
             .filter(|it| it.kind() == "lead_time_measured")
             .filter_map(|it| it.target().cloned())
             .collect();
+        let heals = !self.playbooks.is_empty();
+        let noted = if heals { outcome.records().to_vec() } else { Vec::new() };
         let (journal, fails) = (&mut self.journal, at < self.journal_fails_until);
         // What comes of a failed append is the core's word: nothing, or there is a bug in it.
         let committed = outcome.commit(|records| {
@@ -345,6 +389,9 @@ impl Process {
             self.die(false, trace);
             return None;
         };
+        if !noted.is_empty() {
+            self.note_healing(&noted);
+        }
         for target in lead_times {
             let lead_time = self.agent.as_ref().map(|it| it.lead_time_of(&target).duration());
             let watched = self.watched.iter_mut().find(|it| it.target == target);
@@ -357,15 +404,30 @@ impl Process {
             self.die(true, trace);
             return None;
         }
-        for Effect::SetCapacity(effect) in effects {
-            self.underway.push_back(Underway::Waiting { starts_at: at + 1, effect });
-        }
+        let next = at + 1;
+        self.underway.extend(effects.into_iter().map(|effect| match effect {
+            Effect::SetCapacity(effect) => {
+                Underway::Waiting { starts_at: next, effect: Leaving::Capacity(effect) }
+            }
+            Effect::Act(act) => {
+                let effect = Leaving::Act(Box::new(Sent::of(&act)));
+                Underway::Waiting { starts_at: next, effect }
+            }
+            Effect::Look(look) => Underway::Looking { answers_at: next, look: Box::new(look) },
+            Effect::Notify(notice) => Underway::Telling { tried_at: next, notice },
+        }));
         self.withdraw(at, now, &withdrawn, trace);
         answer
     }
 
     /// Drops what has not started, and tells the agent.
-    fn withdraw(&mut self, at: i64, now: Timestamp, withdrawn: &[EffectId], trace: &mut Trace) {
+    pub(super) fn withdraw(
+        &mut self,
+        at: i64,
+        now: Timestamp,
+        withdrawn: &[EffectId],
+        trace: &mut Trace,
+    ) {
         for id in withdrawn {
             let place = self.underway.iter().position(
                 |it| matches!(it, Underway::Waiting { effect, .. } if effect.id() == *id),
@@ -381,7 +443,7 @@ impl Process {
         }
     }
 
-    fn service_of(&self, effect: &SetCapacity) -> Option<usize> {
-        self.watched.iter().find(|it| it.target == *effect.target()).map(|it| it.service)
+    fn service_of(&self, target: &TargetId) -> Option<usize> {
+        self.watched.iter().find(|it| it.target == *target).map(|it| it.service)
     }
 }

@@ -4,6 +4,8 @@
 //! **Not here:** what follows from them (`evenkeel-core`), fitting forecasts
 //! (`evenkeel-forecast`).
 
+pub(super) mod playbooks;
+
 use std::sync::Arc;
 
 use evenkeel_core::agent::Agent;

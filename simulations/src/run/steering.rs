@@ -127,17 +127,24 @@ impl Engine<'_> {
                         text,
                     );
                 }
-                Happened::Revived
+                Happened::Acted(_)
+                | Happened::Incident { .. }
+                | Happened::Run { .. }
+                | Happened::Told(_)
+                | Happened::Revived
                 | Happened::Started(..)
                 | Happened::Explained(_)
                 | Happened::Ended { .. }
                 | Happened::Unexplained { .. } => (),
             }
         }
+        self.note_healing(at, &happened);
         // The vector is handed back, so that a look allocates it only once.
         let mut happened = happened;
         happened.clear();
-        process.happened = happened;
+        if let Driver::Agent(process, _) = &mut self.driver {
+            process.happened = happened;
+        }
         for (service, from, to) in events {
             self.changed(at, service, from, to);
         }
@@ -177,6 +184,7 @@ impl Engine<'_> {
                     watch.check(unix, process, &mut self.violations);
                 }
                 self.settle(at);
+                self.stand_by(at);
                 self.expect(at);
             }
             Driver::Pilot { pilot, looks, sizes } => {

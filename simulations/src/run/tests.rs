@@ -5,6 +5,7 @@
 
 mod deaths;
 mod expectations;
+mod healing;
 mod lasting;
 mod monitoring;
 

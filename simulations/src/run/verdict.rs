@@ -4,8 +4,9 @@
 //! **Out:** violations: `must_not: …` at once, `must: …` at the end.
 //! **Not here:** what must hold in every run ([`super::watch`]).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
+use super::Controller;
 use super::watch::Violations;
 use crate::expectation::{Must, MustNot, Span};
 use crate::scenario::region::RegionScenario;
@@ -52,6 +53,12 @@ pub(super) struct Verdict {
     bad_seconds: u64,
     recovered_at: Option<i64>,
     what_is_bad: String,
+    /// When the first fault begins, where detection is asked for; then the first bad second.
+    first_fault: Option<i64>,
+    first_bad: Option<i64>,
+    detected_at: Option<i64>,
+    /// Playbooks of runs that ended well.
+    healed_by: BTreeSet<String>,
 }
 
 /// What a controller did to a service.
@@ -65,14 +72,25 @@ pub(super) enum Change {
 
 impl Verdict {
     /// Of a run that lasts so many seconds, and whose last fault ends at `healed_at`.
-    pub(super) fn new(scenario: &RegionScenario, healed_at: i64, lasts: i64) -> Verdict {
+    pub(super) fn new(
+        scenario: &RegionScenario,
+        controller: Controller,
+        healed_at: i64,
+        lasts: i64,
+    ) -> Verdict {
         let mut must = scenario.must.clone();
+        if controller != Controller::Evenkeel {
+            // Nobody else has incidents or playbooks: who must fail has to fail for what it did.
+            must.retain(|it| !is_of_the_agent(it));
+        }
         // A recorded load may end before there was time to recover: then nobody can tell.
         must.retain(|it| match it {
             Must::RecoverWithin { seconds } => healed_at + seconds <= lasts,
             Must::GoodRatio { .. }
             | Must::ReadyAtLeast { .. }
             | Must::CostRatioAtMost { .. }
+            | Must::DetectedWithin { .. }
+            | Must::HealedByPlaybook { .. }
             | Must::PageWithin { .. } => true,
         });
         let has_bound = must.iter().any(|it| matches!(it, Must::RecoverWithin { .. }));
@@ -93,6 +111,10 @@ impl Verdict {
             bad_seconds: 0,
             recovered_at: None,
             what_is_bad: String::new(),
+            first_fault: scenario.faults.iter().map(|it| it.from).min(),
+            first_bad: None,
+            detected_at: None,
+            healed_by: BTreeSet::new(),
         }
     }
 
@@ -119,7 +141,19 @@ impl Verdict {
                 Must::ReadyAtLeast { .. }
                 | Must::RecoverWithin { .. }
                 | Must::CostRatioAtMost { .. }
+                | Must::DetectedWithin { .. }
+                | Must::HealedByPlaybook { .. }
                 | Must::PageWithin { .. } => (),
+            }
+        }
+        if self.first_bad.is_none()
+            && self.first_fault.is_some_and(|it| it <= at)
+            && self.must.iter().any(|it| matches!(it, Must::DetectedWithin { .. }))
+        {
+            let services = world.spec().services.iter().enumerate();
+            let mut critical = services.filter(|(_, it)| it.is_critical);
+            if critical.any(|(place, _)| !world.truth(place).is_good) {
+                self.first_bad = Some(at);
             }
         }
         if self.healed_at <= at && at.rem_euclid(15) == 0 {
@@ -210,6 +244,27 @@ impl Verdict {
         }
     }
 
+    /// The agent opened an incident.
+    pub(super) fn incident(&mut self, at: i64, unix: i64, what: &str, violations: &mut Violations) {
+        // Before the first fault it is a false alarm.
+        if self.first_fault.is_some_and(|it| it <= at) {
+            self.detected_at = self.detected_at.or(Some(at));
+        }
+        for (must_not, told) in self.must_not.iter().zip(&mut self.told) {
+            let is_about = matches!(must_not, MustNot::Incidents) && 0 <= at;
+            if is_about && !std::mem::replace(told, true) {
+                violations.push(unix, "must_not: incidents", what.to_owned());
+            }
+        }
+    }
+
+    /// A run of a playbook ended well.
+    pub(super) fn healed(&mut self, playbook: &str) {
+        if !self.healed_by.contains(playbook) {
+            self.healed_by.insert(playbook.to_owned());
+        }
+    }
+
     /// What was demanded of the outcome.
     pub(super) fn end(
         &self,
@@ -251,6 +306,18 @@ impl Verdict {
                 Must::ReadyAtLeast { service, units, .. } => (*fewest < *units).then(|| {
                     format!("`{}`: {fewest} units were ready, at least {units}", name(*service))
                 }),
+                Must::DetectedWithin { seconds } => match (self.first_bad, self.detected_at) {
+                    (_, None) => Some("the agent opened no incident".to_owned()),
+                    (Some(bad), Some(at)) if *seconds < at - bad => {
+                        let after = at - bad;
+                        Some(format!(
+                            "detected {after} s after the first bad second, at most {seconds}"
+                        ))
+                    }
+                    (Some(_) | None, Some(_)) => None,
+                },
+                Must::HealedByPlaybook { name } => (!self.healed_by.contains(name))
+                    .then(|| format!("no run of `{name}` ended well")),
                 Must::CostRatioAtMost { ratio } => (*ratio < cost_ratio).then(|| {
                     format!("cost was {cost_ratio:.3} times the oracle's, at most {ratio}")
                 }),
@@ -270,6 +337,18 @@ impl Verdict {
     }
 }
 
+/// Whether only the agent can do it.
+fn is_of_the_agent(must: &Must) -> bool {
+    match must {
+        Must::DetectedWithin { .. } | Must::HealedByPlaybook { .. } => true,
+        Must::RecoverWithin { .. }
+        | Must::GoodRatio { .. }
+        | Must::ReadyAtLeast { .. }
+        | Must::CostRatioAtMost { .. }
+        | Must::PageWithin { .. } => false,
+    }
+}
+
 fn must_name(must: &Must) -> &'static str {
     match must {
         Must::RecoverWithin { .. } => Violation::NOT_RECOVERED,
@@ -277,6 +356,8 @@ fn must_name(must: &Must) -> &'static str {
         Must::ReadyAtLeast { .. } => "must: ready_at_least",
         Must::CostRatioAtMost { .. } => "must: cost_ratio_at_most",
         Must::PageWithin { .. } => "must: page_within",
+        Must::DetectedWithin { .. } => "must: detected_within",
+        Must::HealedByPlaybook { .. } => "must: healed_by_playbook",
     }
 }
 
@@ -344,7 +425,8 @@ fn broken(
             | MustNot::ChangeOftenerThan { .. }
             | MustNot::TakeAwayMoreThan { .. }
             | MustNot::LoseWrites { .. }
-            | MustNot::OverruleAPerson,
+            | MustNot::OverruleAPerson
+            | MustNot::Incidents,
             Change::Set { .. } | Change::Took { .. },
         ) => None,
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use evenkeel_core::documents::{Diagnostic, Documents, ProviderRef, Severity, SourceText, load};
 
+use crate::run::documents::healing_text;
 use crate::world::WorldSpec;
 
 /// The file cut behind its first document: the scenario, and the rest, which begins with a
@@ -31,23 +32,54 @@ fn is_marker(line: &str, marker: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
-/// The documents behind the scenario; `None` where there are none.
+/// The part of a scenario's file behind the scenario.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Own<'a> {
+    pub(super) file: &'a str,
+    pub(super) rest: &'a str,
+    pub(super) lines_before: usize,
+}
+
+/// Line and column (from 1) of the first place where a text stands; the beginning where it does
+/// not.
+pub(super) fn place_of(text: &str, what: &str) -> (usize, usize) {
+    let at = |(number, line): (usize, &str)| {
+        let before = line.split_once(what)?.0;
+        Some((number + 1, before.chars().count() + 1))
+    };
+    text.lines().enumerate().find_map(at).unwrap_or((1, 1))
+}
+
+/// The documents behind the scenario and in the files of its playbooks; made up ones with those
+/// where the file has none of its own; `None` where there are none at all.
 ///
 /// # Errors
 ///
 /// The first fault in them, at its place in the whole file; or a target that is no service of
 /// the region, or the service of another target.
 pub(super) fn read(
-    file: &str,
-    rest: &str,
-    lines_before: usize,
+    own: &Own<'_>,
     world: &WorldSpec,
+    playbooks: &[(String, String)],
 ) -> Result<Option<Documents>, Box<Diagnostic>> {
+    let Own { file, rest, lines_before } = *own;
     // Blank lines in place of the scenario, so that places are those of the whole file.
     let padded = "\n".repeat(lines_before) + rest;
-    let loaded = load(&[SourceText { file, text: &padded }]);
-    if loaded.n_documents == 0 {
+    let mut loaded = load(&[SourceText { file, text: &padded }]);
+    let has_own = 0 < loaded.n_documents;
+    if !has_own && playbooks.is_empty() {
         return Ok(None);
+    }
+    if !playbooks.is_empty() {
+        let made_up = if has_own { String::new() } else { healing_text(world) };
+        let first = if has_own {
+            SourceText { file, text: &padded }
+        } else {
+            SourceText { file: "made-up.yaml", text: &made_up }
+        };
+        let of = playbooks.iter().map(|(file, text)| SourceText { file, text });
+        let sources: Vec<SourceText<'_>> = std::iter::once(first).chain(of).collect();
+        loaded = load(&sources);
     }
     let Some(documents) = loaded.documents else {
         let is_error = |it: &Diagnostic| it.severity == Severity::Error;

@@ -20,44 +20,140 @@ type Number = Spanned<f64>;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub(super) enum RawFaultKind {
-    Surge { service: Name, factor: Number, ramp: Option<Spanned<Length>> },
-    Junk { service: Name, rps: Number },
-    Slow { service: Name, factor: Number },
-    Errors { service: Name, ratio: Number },
-    Down { service: Name },
-    Gray { service: Name, ratio: Number, factor: Number },
-    Leak { service: Name, per_hour: Number },
-    HiddenLimit { service: Name, units: Spanned<u32> },
-    HealthChecks { service: Name, ratio: Number },
-    ReplicaLag { service: Name, growth: Number },
-    Crash { service: Name, ratio: Number },
-    Restart { service: Name, ratio: Number },
-    Flush { service: Name },
-    ZoneLoss { zone: Name },
-    LaunchLimit { per_minute: Number },
-    LaunchFailures { ratio: Number },
-    SlowBoot { factor: Number },
-    SeriesGone { service: Option<Name> },
-    ReadsZero { service: Option<Name> },
-    Frozen { service: Option<Name> },
-    WrongBy { service: Option<Name>, factor: Number },
-    Garbled { service: Option<Name> },
-    ScrapesFail { service: Option<Name> },
+    Surge {
+        service: Name,
+        factor: Number,
+        ramp: Option<Spanned<Length>>,
+    },
+    Junk {
+        service: Name,
+        rps: Number,
+    },
+    Slow {
+        service: Name,
+        factor: Number,
+    },
+    Errors {
+        service: Name,
+        ratio: Number,
+    },
+    Down {
+        service: Name,
+    },
+    Gray {
+        service: Name,
+        ratio: Number,
+        factor: Number,
+    },
+    Leak {
+        service: Name,
+        per_hour: Number,
+    },
+    HiddenLimit {
+        service: Name,
+        units: Spanned<u32>,
+    },
+    HealthChecks {
+        service: Name,
+        ratio: Number,
+    },
+    ReplicaLag {
+        service: Name,
+        growth: Number,
+    },
+    BadDeployment {
+        service: Name,
+        errors: Number,
+        slow: Option<Number>,
+    },
+    DiskFills {
+        service: Name,
+        ratio_per_hour: Number,
+    },
+    CertificateExpires {
+        service: Name,
+        #[serde(rename = "in")]
+        after: Spanned<Length>,
+    },
+    Crash {
+        service: Name,
+        ratio: Number,
+    },
+    Restart {
+        service: Name,
+        ratio: Number,
+    },
+    Flush {
+        service: Name,
+    },
+    ZoneLoss {
+        zone: Name,
+    },
+    LaunchLimit {
+        per_minute: Number,
+    },
+    LaunchFailures {
+        ratio: Number,
+    },
+    SlowBoot {
+        factor: Number,
+    },
+    SeriesGone {
+        service: Option<Name>,
+    },
+    ReadsZero {
+        service: Option<Name>,
+    },
+    Frozen {
+        service: Option<Name>,
+    },
+    WrongBy {
+        service: Option<Name>,
+        factor: Number,
+    },
+    Garbled {
+        service: Option<Name>,
+    },
+    ScrapesFail {
+        service: Option<Name>,
+    },
     BackendDown,
     BackendEmpty,
-    BackendSkew { seconds: Spanned<Offset> },
+    BackendSkew {
+        seconds: Spanned<Offset>,
+    },
     PagerDead,
     ProviderDown,
-    Throttled { ratio: Number },
-    NoAnswer { ratio: Number },
-    LateChanges { seconds: Spanned<Length> },
-    StaleReads { seconds: Spanned<Length> },
-    HalfDone { ratio: Number },
-    PartialInventory { ratio: Number },
-    AgentDies { point: RawDeathPoint },
-    AgentClock { seconds: Spanned<Offset> },
+    Throttled {
+        ratio: Number,
+    },
+    NoAnswer {
+        ratio: Number,
+    },
+    LateChanges {
+        seconds: Spanned<Length>,
+    },
+    StaleReads {
+        seconds: Spanned<Length>,
+    },
+    HalfDone {
+        ratio: Number,
+    },
+    PartialInventory {
+        ratio: Number,
+    },
+    AgentDies {
+        point: RawDeathPoint,
+    },
+    AgentClock {
+        seconds: Spanned<Offset>,
+    },
     JournalFails,
-    OtherAutomation { service: Name, units: Spanned<u32>, every: Spanned<Length> },
+    OtherAutomation {
+        service: Name,
+        units: Spanned<u32>,
+        every: Spanned<Length>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -188,6 +284,23 @@ impl RawFaultKind {
                 })?;
                 let growth = within("growth", growth, 0.0..=1_000.0)?;
                 FaultKind::ReplicaLag { service, growth }
+            }
+            RawFaultKind::BadDeployment { service: it, errors, slow } => FaultKind::BadDeployment {
+                service: service(it)?,
+                error_ratio: within("errors", errors, 0.0..=1.0)?,
+                slow_factor: slow
+                    .as_ref()
+                    .map_or(Ok(1.0), |it| within("slow", it, 1.0..=FACTOR_MAX))?,
+            },
+            RawFaultKind::DiskFills { service: it, ratio_per_hour } => FaultKind::DiskFills {
+                service: service(it)?,
+                ratio_per_hour: above_zero("ratio_per_hour", ratio_per_hour, 60.0)?,
+            },
+            RawFaultKind::CertificateExpires { service: it, after } => {
+                FaultKind::CertificateExpires {
+                    service: service(it)?,
+                    seconds: length("in", after, 0..=400 * DAY)?,
+                }
             }
             RawFaultKind::Crash { service: it, ratio: share } => {
                 FaultKind::Crash { service: service(it)?, ratio: ratio(share)? }

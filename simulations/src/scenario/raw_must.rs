@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::places::{Places, RawSpan};
-use super::value::{Length, RawFault, as_text, length, within};
+use super::value::{Length, RawFault, as_text, is_name, length, name_fault, within};
 use crate::expectation::{Must, MustNot};
 use crate::fault::Fault;
 use crate::world::ServiceKind;
@@ -25,6 +25,8 @@ pub(super) enum RawMust {
     ReadyAtLeast { service: Name, units: Spanned<u32>, from: Second, until: Second },
     CostRatioAtMost(Spanned<f64>),
     PageWithin(Spanned<Length>),
+    DetectedWithin(Spanned<Length>),
+    HealedByPlaybook(Name),
 }
 
 /// As [`MustNot`].
@@ -38,6 +40,7 @@ pub(super) enum RawMustNot {
     TakeAwayMoreThan { service: Name, ratio: Spanned<f64> },
     LoseWrites { service: Name },
     OverruleAPerson,
+    Incidents,
 }
 
 impl RawMust {
@@ -71,6 +74,21 @@ impl RawMust {
                 };
                 let what = "the first fault begins";
                 Must::PageWithin { seconds: after("page_within", it, what, first, places)? }
+            }
+            RawMust::DetectedWithin(it) => {
+                let Some(first) = faults.iter().map(|it| it.from).min() else {
+                    let hint = "add a fault; the time counts from its first bad second";
+                    let message = "`detected_within` without a fault";
+                    return Err(RawFault::new(it.referenced, message, hint));
+                };
+                let what = "the first fault begins";
+                Must::DetectedWithin { seconds: after("detected_within", it, what, first, places)? }
+            }
+            RawMust::HealedByPlaybook(name) => {
+                if !is_name(&name.value) {
+                    return Err(name_fault(name));
+                }
+                Must::HealedByPlaybook { name: name.value.clone() }
             }
         })
     }
@@ -129,6 +147,7 @@ impl RawMustNot {
                 MustNot::LoseWrites { service }
             }
             RawMustNot::OverruleAPerson => MustNot::OverruleAPerson,
+            RawMustNot::Incidents => MustNot::Incidents,
         })
     }
 }

@@ -10,7 +10,7 @@ use super::places::Places;
 use super::raw_fault::one;
 use super::timed::Timed;
 use super::value::{Length, RawFault, above_zero, length, within};
-use crate::people::{Act, Deed, When};
+use crate::people::{Act, Deed, Person, When, Word};
 use crate::world::ServiceKind;
 use crate::world::spec::UNITS_MAX;
 
@@ -72,6 +72,44 @@ pub(super) enum RawDeed {
         #[serde(rename = "for")]
         lasts: Spanned<Length>,
     },
+    Takeover {
+        #[serde(default)]
+        services: Vec<Name>,
+        #[serde(rename = "for")]
+        lasts: Spanned<Length>,
+    },
+    Handback {
+        #[serde(default)]
+        services: Vec<Name>,
+    },
+    Approve(RawStandBy),
+    Deny(RawStandBy),
+    Abort(RawStandBy),
+}
+
+/// A person who stands by from `at` on, and takes `after` for an answer.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStandBy {
+    after: Spanned<Length>,
+    by: Option<RawPerson>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawPerson {
+    Ana,
+    Ben,
+}
+
+impl RawStandBy {
+    fn checked(&self, word: Word) -> Result<Deed, RawFault> {
+        let who = match self.by {
+            None | Some(RawPerson::Ana) => Person::Ana,
+            Some(RawPerson::Ben) => Person::Ben,
+        };
+        Ok(Deed::StandBy { who, word, after: length("after", &self.after, 0..=LENGTH_MAX)? })
+    }
 }
 
 const DAY: i64 = 86_400;
@@ -92,6 +130,11 @@ pub(super) fn checked(
     let when = match (at, after_page) {
         (Some(at), None) => When::At(places.at("at", at)?),
         (None, Some(after)) => When::AfterPage(length("after_page", after, 0..=LENGTH_MAX)?),
+        (None, None)
+            if matches!(deed, RawDeed::Approve(_) | RawDeed::Deny(_) | RawDeed::Abort(_)) =>
+        {
+            When::At(0)
+        }
         (None, None) => {
             let hint = "write `at: 50m`, or `after_page: 10m` for one who is woken";
             return Err(RawFault::new(line.referenced, "this act has no time", hint));
@@ -148,6 +191,15 @@ impl RawDeed {
                 let service = places.service_that_is(service, "a database", is_database)?;
                 Deed::Promote { service }
             }
+            RawDeed::Takeover { services, lasts } => {
+                Deed::Takeover { services: places.services(services)?, seconds: seconds(lasts)? }
+            }
+            RawDeed::Handback { services } => {
+                Deed::HandBack { services: places.services(services)? }
+            }
+            RawDeed::Approve(it) => it.checked(Word::Approve)?,
+            RawDeed::Deny(it) => it.checked(Word::Deny)?,
+            RawDeed::Abort(it) => it.checked(Word::Abort)?,
             RawDeed::Drain { zone, lasts } => {
                 Deed::Drain { zone: places.zone(zone)?, seconds: seconds(lasts)? }
             }

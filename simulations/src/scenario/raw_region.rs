@@ -41,6 +41,8 @@ pub(super) struct RawRegion {
     #[serde(default)]
     people: Vec<Spanned<Timed<RawDeed>>>,
     #[serde(default)]
+    playbooks: Vec<Spanned<String>>,
+    #[serde(default)]
     must: Vec<RawMust>,
     #[serde(default)]
     must_not: Vec<RawMustNot>,
@@ -81,6 +83,8 @@ const LASTS_MAX: i64 = 400 * DAY;
 /// Most faults, acts and expectations each. Why 1,000: nobody reads a longer scenario; a swarm
 /// draws more trouble than can be written.
 const LINES_MAX: usize = 1_000;
+/// Most files with playbooks. Why 50: more than the agent brings along.
+const PLAYBOOKS_MAX: usize = 50;
 /// Most controllers that must fail.
 const FAILS_MAX: usize = 16;
 /// Longest `about` in bytes.
@@ -110,6 +114,7 @@ impl RawRegion {
             faults,
             swarm,
             people,
+            playbooks,
             must,
             must_not,
             fails,
@@ -128,6 +133,7 @@ impl RawRegion {
         few("must", must.len(), LINES_MAX, here)?;
         few("must_not", must_not.len(), LINES_MAX, here)?;
         few("fails", fails.len(), FAILS_MAX, fails.get(FAILS_MAX).map(|it| it.referenced))?;
+        few("playbooks", playbooks.len(), PLAYBOOKS_MAX, here)?;
         let places = Places::new(&world, lasts);
         let faults: Vec<_> =
             faults.iter().map(|it| raw_fault::checked(it, &places)).collect::<Result<_, _>>()?;
@@ -147,6 +153,7 @@ impl RawRegion {
             faults,
             swarm: swarm.as_ref().map(|it| it.checked(lasts)).transpose()?,
             people,
+            playbooks: playbooks.iter().map(playbook).collect::<Result<_, _>>()?,
             documents: None,
             must,
             must_not,
@@ -284,6 +291,17 @@ fn check_zones(zones: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>, Raw
         names.push(zone.value.clone());
     }
     Ok(names)
+}
+
+/// A path below the folder `playbooks`, such as `heal/gray-node.yaml`.
+fn playbook(path: &Spanned<String>) -> Result<String, RawFault> {
+    let is_plain = |it: &str| is_name(it) && !it.starts_with('.');
+    if path.value.ends_with(".yaml") && path.value.split('/').all(is_plain) {
+        return Ok(path.value.clone());
+    }
+    let message = format!("`{}` is not the path of a playbook", path.value);
+    let hint = "write it as it is below the folder `playbooks`, such as `heal/gray-node.yaml`";
+    Err(RawFault::new(path.referenced, message, hint))
 }
 
 /// A controller as on the command line, such as `hpa:70`. Which there are the command knows.

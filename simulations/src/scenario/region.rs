@@ -42,7 +42,10 @@ pub struct RegionScenario {
     pub swarm: Option<Swarm>,
     /// What people do.
     pub people: Vec<Act>,
-    /// The agent's documents, from the same file; made up where there are none.
+    /// Files with playbooks, below the folder `playbooks`; they are among the documents.
+    pub playbooks: Vec<String>,
+    /// The agent's documents, from the same file and those of its playbooks; made up where there
+    /// are none.
     pub documents: Option<Arc<Documents>>,
     /// What must come of it.
     pub must: Vec<Must>,

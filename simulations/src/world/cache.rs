@@ -170,6 +170,11 @@ impl Memory {
         self.hold(self.resident * fewer / more);
     }
 
+    /// Holds as much as it can.
+    pub(super) fn refill(&mut self) {
+        self.hold(self.room());
+    }
+
     /// Forgets everything.
     pub(super) fn flush(&mut self) {
         self.hold(0.0);

@@ -7,6 +7,7 @@
 use super::spec::UNITS_MAX;
 use super::station::lever_part;
 use super::units::{Fleet, Zones};
+use super::upkeep::Upkeep;
 use super::{RegionKnobs, World};
 
 impl World {
@@ -50,12 +51,20 @@ impl World {
         let Some(it) = self.services.get_mut(service) else {
             return 0;
         };
+        let now = self.second;
         if it.is_stale {
-            it.reshape(fail_open_ratio);
+            it.reshape(now, fail_open_ratio);
         }
         let n = it.gray_units().min(units_max);
         it.heal(n);
-        self.change(service, |fleet, now, zones| fleet.restart(now, n, zones.boot_factor));
+        let has_names = it.has_names;
+        self.change(service, |fleet, now, zones| {
+            if has_names {
+                fleet.restart_gray(now, n, zones.boot_factor);
+            } else {
+                fleet.restart(now, n, zones.boot_factor);
+            }
+        });
         n
     }
 
@@ -84,6 +93,78 @@ impl World {
     /// Takes a drained zone back.
     pub fn undrain(&mut self, zone: usize) {
         self.zones.set_drained(zone, false);
+    }
+
+    /// Fills a cache as far as it goes; nothing for other kinds.
+    pub fn warm(&mut self, service: usize) {
+        if let Some(it) = self.services.get_mut(service) {
+            it.warm();
+        }
+    }
+
+    /// Deploys a revision that there was, such as `r1`.
+    ///
+    /// # Errors
+    ///
+    /// That there is none of that name.
+    pub fn set_revision(&mut self, service: usize, name: &str) -> Result<(), String> {
+        let now = self.second;
+        let Some(it) = self.services.get_mut(service) else {
+            return Err(format!("there is no service number {service}"));
+        };
+        it.is_stale = true;
+        it.kept.set_revision(now, name)
+    }
+
+    /// The revision that is deployed, and the one before.
+    pub fn revisions(&self, service: usize) -> (String, Option<String>) {
+        self.services.get(service).map_or_else(Default::default, |it| it.kept.revisions())
+    }
+
+    /// Makes room on the service's disks.
+    pub fn clean_disk(&mut self, service: usize) {
+        if let Some(it) = self.services.get_mut(service) {
+            it.kept.clean_disk();
+        }
+    }
+
+    /// A new certificate, good for 90 days.
+    pub fn renew_certificate(&mut self, service: usize) {
+        let now = self.second;
+        if let Some(it) = self.services.get_mut(service) {
+            it.kept.renew_certificate(now);
+        }
+    }
+
+    /// Turns worthless requests away before they cost anything, or no longer.
+    pub fn block_junk(&mut self, service: usize, is_blocked: bool) {
+        if let Some(it) = self.services.get_mut(service) {
+            it.is_stale = true;
+            it.kept.block_junk(is_blocked);
+        }
+    }
+
+    /// Retries may be at most this share of first tries; `None` is what the spec says.
+    pub fn limit_retries(&mut self, service: usize, budget_ratio: Option<f64>) {
+        let spec = self.spec.services.get(service).and_then(|it| it.retries.budget_ratio);
+        if let Some(it) = self.services.get_mut(service) {
+            it.limit_retries(budget_ratio.or(spec));
+        }
+    }
+
+    /// Calls of `service` to `callee` fail at once, without being made, or no longer.
+    pub fn set_breaker(&mut self, service: usize, callee: usize, is_open: bool) {
+        if let Some(it) = self.services.get_mut(service) {
+            it.set_breaker(callee, is_open);
+        }
+    }
+
+    /// What monitoring can measure of a service besides its traffic.
+    pub fn upkeep(&self, service: usize) -> Upkeep {
+        let price = self.spec.services.get(service).map_or(0.0, |it| it.unit_usd_per_hour);
+        self.services.get(service).map_or_else(Upkeep::default, |it| {
+            it.kept.seen(self.second, price * f64::from(it.fleet.current()))
+        })
     }
 
     /// What faults do to the region.
@@ -124,12 +205,16 @@ impl World {
     }
 
     /// Changes the units of one service, and asks for what is missing since.
-    fn change(&mut self, service: usize, change: impl FnOnce(&mut Fleet, i64, &mut Zones)) {
+    pub(super) fn change(
+        &mut self,
+        service: usize,
+        change: impl FnOnce(&mut Fleet, i64, &mut Zones),
+    ) {
         let now = self.second;
         if let Some(it) = self.services.get_mut(service) {
             change(&mut it.fleet, now, &mut self.zones);
             self.next_event = self.next_event.min(it.fleet.next_event);
-            it.reshape(self.spec.fail_open_ratio);
+            it.reshape(now, self.spec.fail_open_ratio);
         }
         self.ask_for_missing(service);
     }
@@ -159,7 +244,7 @@ impl World {
             };
             if it.fleet.next_event <= now {
                 it.settle(now, &mut self.zones);
-                it.reshape(self.spec.fail_open_ratio);
+                it.reshape(now, self.spec.fail_open_ratio);
             }
             next_event = next_event.min(it.fleet.next_event);
             let missing = it.fleet.desired.saturating_sub(it.fleet.current());

@@ -10,10 +10,12 @@ mod second;
 
 use super::cache::{Memory, Popularities};
 use super::lane::{Jobs, Lane, TRIES};
+use super::names::UnitSeen;
 use super::spec::{START_CALLS_SECONDS, ServiceKind, ServiceSpec};
 use super::station::{Shape, part_of};
 use super::truth::{Knobs, NEEDED_UTILISATION, Sums, Truth};
-use super::units::{Fleet, Zones};
+use super::units::{Fleet, Traffic, Zones};
+use super::upkeep::Kept;
 
 /// Requests per slot that wait before a cache's node turns more away. Why 16: its spec has no
 /// such number; an answer takes a millisecond, so that is a few milliseconds of wait.
@@ -33,6 +35,8 @@ struct Call {
     service: usize,
     per_request: f64,
     is_needed: bool,
+    /// Not made: it fails at once.
+    is_broken: bool,
 }
 
 /// Where work waits.
@@ -86,6 +90,11 @@ pub(super) struct Service {
     turned_gray: Option<u32>,
     /// Answers without error that were too late to be good, since the start or `restart_sums`.
     pub(super) slow: f64,
+    pub(super) kept: Kept,
+    /// Whether it matters which unit is which.
+    pub(super) has_names: bool,
+    /// Latency (p95, seconds) and share of errors of well units and of gray ones; only with names.
+    lanes_seen: [(f64, f64); 2],
 }
 
 impl Service {
@@ -132,6 +141,7 @@ impl Service {
             service: it.service,
             per_request: it.per_request,
             is_needed: it.is_needed,
+            is_broken: false,
         });
         let slots = f64::from(spec.unit.slots);
         Service {
@@ -167,6 +177,9 @@ impl Service {
             healed: 0,
             turned_gray: None,
             slow: 0.0,
+            kept: Kept::new(),
+            has_names: false,
+            lanes_seen: [(0.0, 0.0); 2],
         }
     }
 
@@ -188,9 +201,10 @@ impl Service {
     }
 
     /// Takes over what knobs and units have become.
-    pub(super) fn reshape(&mut self, fail_open_ratio: f64) {
+    pub(super) fn reshape(&mut self, now: i64, fail_open_ratio: f64) {
         self.is_stale = false;
         self.turned = self.knobs.within_ranges();
+        self.kept.follow(now, &mut self.turned);
         if !self.turned.is_down {
             self.is_promoted = false;
         }
@@ -199,18 +213,32 @@ impl Service {
         }
         // So many turned gray when it began; units that come later are well.
         let ratio = self.turned.gray_ratio;
+        let is_new = self.turned_gray.is_none();
         let turned_gray = *self.turned_gray.get_or_insert_with(|| part_of(self.fleet.ready, ratio));
         let gray_units = turned_gray.saturating_sub(self.healed);
         if ratio <= 0.0 {
             self.turned_gray = None;
         }
+        let traffic = if self.has_names {
+            if ratio <= 0.0 {
+                self.fleet.turn_well();
+            } else if is_new {
+                self.fleet.turn_gray(turned_gray);
+            }
+            self.fleet.traffic()
+        } else {
+            Traffic { gray: gray_units, ..Traffic::default() }
+        };
         self.shape.follow(
             &self.fleet,
             &self.turned,
             fail_open_ratio,
             self.slots_per_unit,
-            gray_units,
+            &traffic,
         );
+        if self.has_names {
+            self.shape.gray_share = traffic.gray_share;
+        }
         if let Some(memory) = &mut self.memory {
             memory.set_units(self.shape.serving);
         }
@@ -241,6 +269,41 @@ impl Service {
     /// `n` gray units are gray no more.
     pub(super) fn heal(&mut self, n: u32) {
         self.healed = self.healed.saturating_add(n);
+    }
+
+    /// From now on it matters which unit is which.
+    pub(super) fn name_units(&mut self) {
+        if !self.has_names {
+            self.has_names = true;
+            let gray = self.turned_gray.unwrap_or(0).saturating_sub(self.healed);
+            self.fleet.turn_gray(gray);
+        }
+    }
+
+    /// What can be seen of the oldest units.
+    pub(super) fn units_seen(&self, most: usize) -> Vec<UnitSeen> {
+        let n_unhealthy = part_of(self.fleet.ready, self.turned.unhealthy_ratio);
+        self.fleet.seen(most, &self.lanes_seen, n_unhealthy)
+    }
+
+    /// Retries may be at most this share of first tries.
+    pub(super) fn limit_retries(&mut self, budget_ratio: Option<f64>) {
+        self.budget_ratio = budget_ratio.filter(|it| 0.0 <= *it).unwrap_or(f64::INFINITY);
+    }
+
+    /// Calls to one service fail at once, or no longer.
+    pub(super) fn set_breaker(&mut self, callee: usize, is_broken: bool) {
+        for call in self.calls.iter_mut().filter(|it| it.service == callee) {
+            call.is_broken = is_broken;
+        }
+    }
+
+    /// Fills a cache as far as it goes.
+    pub(super) fn warm(&mut self) {
+        if let Some(memory) = &mut self.memory {
+            memory.refill();
+            self.truth.hit_ratio = Some(memory.hit_ratio());
+        }
     }
 
     /// Forgets what a cache holds.

@@ -4,7 +4,7 @@
 //! **Not here:** what they serve ([`super::service`]).
 
 use super::truth::Knobs;
-use super::units::Fleet;
+use super::units::{Fleet, Traffic};
 use super::wait::Place;
 
 /// How much slower each unit becomes per unit above the hidden limit, relative to the limit:
@@ -42,21 +42,21 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Follows units and knobs; `gray_units` of those that serve are gray.
+    /// Follows units and knobs; `traffic` says who is gray, or out of traffic.
     pub(super) fn follow(
         &mut self,
         fleet: &Fleet,
         knobs: &Knobs,
         fail_open_ratio: f64,
         slots_per_unit: u32,
-        gray_units: u32,
+        traffic: &Traffic,
     ) {
         let ready = fleet.ready;
         // When too many fail their check at once, the check is not believed.
         let is_believed = knobs.unhealthy_ratio <= fail_open_ratio;
         let out = if is_believed { part_of(ready, knobs.unhealthy_ratio) } else { 0 };
-        self.serving = ready.saturating_sub(out);
-        self.gray_units = gray_units.min(self.serving);
+        self.serving = ready.saturating_sub(out).saturating_sub(traffic.out);
+        self.gray_units = traffic.gray.min(self.serving);
         self.gray_share = if self.gray_units == 0 {
             0.0
         } else {

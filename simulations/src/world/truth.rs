@@ -3,6 +3,8 @@
 //! **In:** nothing. **Out:** the plain values that [`super::World`] hands out.
 //! **Not here:** how they come about ([`super::service`]).
 
+use super::upkeep::BadDeployment;
+
 /// What is true of one service in the second that just passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Truth {
@@ -112,6 +114,15 @@ pub struct Knobs {
     pub shed_ratio: f64,
     /// Seconds of lag that replicas gain per second; otherwise they catch up within a minute.
     pub lag_growth: f64,
+    /// A new revision is deployed when this is set, and it is like that for as long as it is
+    /// deployed and this is set.
+    pub bad_deployment: Option<BadDeployment>,
+    /// Share of the disk that fills per hour. A full one stops the service until it is cleaned,
+    /// whatever becomes of this.
+    pub disk_fill_per_hour: f64,
+    /// The certificate ends so many seconds after this is set, and with it every request fails;
+    /// unless somebody renews it.
+    pub certificate_seconds: Option<i64>,
 }
 
 impl Default for Knobs {
@@ -129,6 +140,9 @@ impl Default for Knobs {
             unhealthy_ratio: 0.0,
             shed_ratio: 0.0,
             lag_growth: 0.0,
+            bad_deployment: None,
+            disk_fill_per_hour: 0.0,
+            certificate_seconds: None,
         }
     }
 }
@@ -152,6 +166,12 @@ impl Knobs {
             unhealthy_ratio: within(self.unhealthy_ratio, 0.0, 1.0, 0.0),
             shed_ratio: within(self.shed_ratio, 0.0, 1.0, 0.0),
             lag_growth: within(self.lag_growth, 0.0, 1e6, 0.0),
+            bad_deployment: self.bad_deployment.map(|it| BadDeployment {
+                error_ratio: within(it.error_ratio, 0.0, 1.0, 0.0),
+                slow_factor: within(it.slow_factor, 1e-3, 1e6, 1.0),
+            }),
+            disk_fill_per_hour: within(self.disk_fill_per_hour, 0.0, 3_600.0, 0.0),
+            certificate_seconds: self.certificate_seconds.map(|it| it.clamp(0, 400 * 86_400)),
         }
     }
 }

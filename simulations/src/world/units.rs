@@ -9,6 +9,7 @@ use rand_chacha::rand_core::Rng;
 
 use crate::chance::{fraction, generator, normal};
 
+use super::names::{UnitSeen, WEIGHT_FULL};
 use super::spec::{START_CALLS_SECONDS, ServiceSpec, ZONES_MAX};
 
 /// Longest boot in seconds, whatever was drawn.
@@ -16,6 +17,9 @@ const BOOT_SECONDS_MAX: f64 = 86_400.0;
 
 /// Ready since long before the start: such a unit makes no first calls.
 const LONG_AGO: i64 = -1_000_000_000;
+
+/// When the first units were started: a day before the run.
+const STARTED_BEFORE: i64 = -86_400;
 
 /// Units per zone.
 pub(super) type ByZone = [u32; ZONES_MAX];
@@ -30,6 +34,23 @@ struct Unit {
     is_ready: bool,
     /// The service's leak when it became ready.
     leak: f64,
+    /// Never used again.
+    id: u32,
+    started_at: i64,
+    is_drained: bool,
+    weight: u32,
+    /// Slow behind a green health check. Kept only once units have names.
+    is_gray: bool,
+}
+
+/// Who gets traffic, once units have names.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traffic {
+    /// Ready units that get none.
+    pub(super) out: u32,
+    /// Gray ones that get some; and their share of it.
+    pub(super) gray: u32,
+    pub(super) gray_share: f64,
 }
 
 /// All units of one service, in order of launch.
@@ -40,6 +61,7 @@ pub(super) struct Fleet {
     boot_median_seconds: f64,
     boot_sigma: f64,
     by_zone: ByZone,
+    next_id: u32,
     /// Units asked for.
     pub(super) desired: u32,
     /// Launches of it that wait in the region's queue.
@@ -63,6 +85,7 @@ impl Fleet {
             boot_median_seconds: spec.boot_median_seconds,
             boot_sigma: spec.boot_sigma,
             by_zone: [0; ZONES_MAX],
+            next_id: 0,
             desired: spec.units_start,
             queued: 0,
             ready: 0,
@@ -74,7 +97,7 @@ impl Fleet {
             let Some(zone) = zones.open_zone(&fleet.by_zone) else {
                 break;
             };
-            fleet.add(zones, zone, LONG_AGO, None, true);
+            fleet.add(zones, zone, LONG_AGO, (STARTED_BEFORE, None), true);
         }
         fleet.recount(0);
         fleet
@@ -96,7 +119,7 @@ impl Fleet {
         let ready_at = now.saturating_add(self.boot_seconds(zones.boot_factor));
         let draw = fraction(self.boots.next_u64());
         let fails_at = (draw < zones.failures_ratio).then(|| now + ((ready_at - now) / 2).max(1));
-        self.add(zones, zone, ready_at, fails_at, false);
+        self.add(zones, zone, ready_at, (now, fails_at), false);
         self.next_event = self.next_event.min(fails_at.unwrap_or(ready_at));
     }
 
@@ -105,10 +128,22 @@ impl Fleet {
         zones: &mut Zones,
         zone: usize,
         ready_at: i64,
-        fails_at: Option<i64>,
+        (started_at, fails_at): (i64, Option<i64>),
         is_ready: bool,
     ) {
-        self.units.push(Unit { zone, ready_at, fails_at, is_ready, leak: 0.0 });
+        self.units.push(Unit {
+            zone,
+            ready_at,
+            fails_at,
+            is_ready,
+            leak: 0.0,
+            id: self.next_id,
+            started_at,
+            is_drained: false,
+            weight: WEIGHT_FULL,
+            is_gray: false,
+        });
+        self.next_id = self.next_id.saturating_add(1);
         if let Some(units) = self.by_zone.get_mut(zone) {
             *units += 1;
         }
@@ -231,18 +266,134 @@ impl Fleet {
     /// Boots `n` ready units again where they are.
     pub(super) fn restart(&mut self, now: i64, n: u32, boot_factor: f64) {
         let mut pick = Evenly::new(n, self.ready);
+        self.boot_again(now, boot_factor, |unit| unit.is_ready && pick.next());
+    }
+
+    /// Boots those units again of which `goes` says so; returns how many.
+    fn boot_again(
+        &mut self,
+        now: i64,
+        boot_factor: f64,
+        mut goes: impl FnMut(&Unit) -> bool,
+    ) -> u32 {
+        let mut n = 0;
         for index in 0..self.units.len() {
-            if !self.units.get(index).is_some_and(|it| it.is_ready) || !pick.next() {
+            if !self.units.get(index).is_some_and(&mut goes) {
                 continue;
             }
+            n += 1;
             let ready_at = now.saturating_add(self.boot_seconds(boot_factor));
             if let Some(unit) = self.units.get_mut(index) {
                 unit.is_ready = false;
                 unit.fails_at = None;
                 unit.ready_at = ready_at;
+                unit.started_at = now;
+                unit.is_gray = false;
             }
         }
         self.recount(now);
+        n
+    }
+}
+
+/// Units by name.
+impl Fleet {
+    /// So many ready units turn gray, evenly over the list and so over the zones.
+    pub(super) fn turn_gray(&mut self, n: u32) {
+        let mut pick = Evenly::new(n, self.ready);
+        for unit in self.units.iter_mut().filter(|it| it.is_ready) {
+            unit.is_gray = pick.next();
+        }
+    }
+
+    /// No unit is gray any more.
+    pub(super) fn turn_well(&mut self) {
+        self.units.iter_mut().for_each(|it| it.is_gray = false);
+    }
+
+    /// Boots at most so many gray units again.
+    pub(super) fn restart_gray(&mut self, now: i64, most: u32, boot_factor: f64) {
+        let mut left = most;
+        self.boot_again(now, boot_factor, |unit| {
+            let goes = unit.is_ready && unit.is_gray && 0 < left;
+            left -= u32::from(goes);
+            goes
+        });
+    }
+
+    /// Who gets traffic.
+    pub(super) fn traffic(&self) -> Traffic {
+        let (mut traffic, mut weights, mut gray_weights) = (Traffic::default(), 0.0, 0.0);
+        for unit in self.units.iter().filter(|it| it.is_ready) {
+            if unit.is_drained || unit.weight == 0 {
+                traffic.out += 1;
+                continue;
+            }
+            let weight = f64::from(unit.weight);
+            weights += weight;
+            if unit.is_gray {
+                traffic.gray += 1;
+                gray_weights += weight;
+            }
+        }
+        traffic.gray_share = if 0.0 < weights { gray_weights / weights } else { 0.0 };
+        traffic
+    }
+
+    /// What can be seen of the oldest units; `lanes` is the latency and the share of errors of
+    /// well ones and of gray ones, and so many of the ready ones fail their health check.
+    pub(super) fn seen(
+        &self,
+        most: usize,
+        lanes: &[(f64, f64); 2],
+        n_unhealthy: u32,
+    ) -> Vec<UnitSeen> {
+        let mut unhealthy = Evenly::new(n_unhealthy, self.ready);
+        let seen = self.units.iter().map(|unit| {
+            let is_ready = unit.is_ready && !unhealthy.next();
+            let gets_traffic = unit.is_ready && !unit.is_drained && 0 < unit.weight;
+            let [well, gray] = *lanes;
+            let lane = if unit.is_gray { gray } else { well };
+            let (latency_p95_seconds, error_ratio) = if gets_traffic { lane } else { (0.0, 0.0) };
+            UnitSeen {
+                id: unit.id,
+                zone: unit.zone,
+                is_ready,
+                is_drained: unit.is_drained,
+                weight: unit.weight,
+                started_at: unit.started_at,
+                latency_p95_seconds,
+                error_ratio,
+            }
+        });
+        seen.take(most).collect()
+    }
+
+    pub(super) fn set_drained(&mut self, ids: &[u32], is_drained: bool) {
+        for unit in self.units.iter_mut().filter(|it| ids.contains(&it.id)) {
+            unit.is_drained = is_drained;
+        }
+    }
+
+    pub(super) fn set_weights(&mut self, weights: &[(u32, u32)]) {
+        for unit in &mut self.units {
+            if let Some((_, weight)) = weights.iter().find(|(id, _)| *id == unit.id) {
+                unit.weight = (*weight).min(WEIGHT_FULL);
+            }
+        }
+    }
+
+    /// These units are gone; returns how many there were.
+    pub(super) fn remove(&mut self, now: i64, ids: &[u32], zones: &mut Zones) -> u32 {
+        let before = self.current();
+        self.retain(zones, |unit| !ids.contains(&unit.id));
+        self.recount(now);
+        before - self.current()
+    }
+
+    /// These units boot again, ready or not; returns how many there were.
+    pub(super) fn restart_named(&mut self, now: i64, ids: &[u32], boot_factor: f64) -> u32 {
+        self.boot_again(now, boot_factor, |unit| ids.contains(&unit.id))
     }
 }
 

@@ -64,7 +64,7 @@ fn the_form_is_strict() {
         ],
         &expect![[r#"
             last: 3h
-              9:5 unknown field `last`, expected one of about, starts_at, warm_up, lasts, evaluation_period, zones, zone_units_max, launches_per_minute, fail_open_ratio, scrape, services, faults, swarm, people, must, must_not, fails
+              9:5 unknown field `last`, expected one of about, starts_at, warm_up, lasts, evaluation_period, zones, zone_units_max, launches_per_minute, fail_open_ratio, scrape, services, faults, swarm, people, playbooks, must, must_not, fails
               hint: see simulations/scenarios/fleet.yaml
 
               64:5 missing field `lasts`

@@ -67,7 +67,7 @@ fn faults_say_one_thing_at_a_time() {
               57:19 duplicate mapping key: at
               hint: see simulations/scenarios/fleet.yaml
             { at: 1h, for: 1m, melted: {} }
-              57:28 unknown variant `melted`, expected one of surge, junk, slow, errors, down, gray, leak, hidden_limit, health_checks, replica_lag, crash, restart, flush, zone_loss, launch_limit, launch_failures, slow_boot, series_gone, reads_zero, frozen, wrong_by, garbled, scrapes_fail, backend_down, backend_empty, backend_skew, pager_dead, provider_down, throttled, no_answer, late_changes, stale_reads, half_done, partial_inventory, agent_dies, agent_clock, journal_fails, other_automation
+              57:28 unknown variant `melted`, expected one of surge, junk, slow, errors, down, gray, leak, hidden_limit, health_checks, replica_lag, bad_deployment, disk_fills, certificate_expires, crash, restart, flush, zone_loss, launch_limit, launch_failures, slow_boot, series_gone, reads_zero, frozen, wrong_by, garbled, scrapes_fail, backend_down, backend_empty, backend_skew, pager_dead, provider_down, throttled, no_answer, late_changes, stale_reads, half_done, partial_inventory, agent_dies, agent_clock, journal_fails, other_automation
               hint: see simulations/scenarios/fleet.yaml
             { at: 1h, for: 1m, frozen: { server: web } }
               57:38 unknown field `server`, expected one of service
@@ -175,7 +175,7 @@ fn expectations_must_be_able_to_come_true() {
               62:31 `cost_ratio_at_most` is 0.5, it must be 1 to 1000
               hint: change it in the scenario
             { be_nice: 1 }
-              62:11 unknown variant `be_nice`, expected one of recover_within, good_ratio, ready_at_least, cost_ratio_at_most, page_within
+              62:11 unknown variant `be_nice`, expected one of recover_within, good_ratio, ready_at_least, cost_ratio_at_most, page_within, detected_within, healed_by_playbook
               hint: see simulations/scenarios/fleet.yaml
         "#]],
     );
@@ -198,7 +198,7 @@ fn expectations_must_be_able_to_come_true() {
               64:35 `web` is not a database
               hint: there are db
             overrule_people
-              64:9 unknown variant `overrule_people`, expected one of remove, change, exceed, change_oftener_than, take_away_more_than, lose_writes, overrule_a_person
+              64:9 unknown variant `overrule_people`, expected one of remove, change, exceed, change_oftener_than, take_away_more_than, lose_writes, overrule_a_person, incidents
               hint: see simulations/scenarios/fleet.yaml
         "#]],
     );

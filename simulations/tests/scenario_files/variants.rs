@@ -55,6 +55,9 @@ fn fault_place(kind: &FaultKind) -> usize {
         FaultKind::AgentClock { .. } => 35,
         FaultKind::JournalFails => 36,
         FaultKind::OtherAutomation { .. } => 37,
+        FaultKind::BadDeployment { .. } => 38,
+        FaultKind::DiskFills { .. } => 39,
+        FaultKind::CertificateExpires { .. } => 40,
     }
 }
 
@@ -127,8 +130,12 @@ fn every_fault_can_be_written() {
             "{ at: 1h, for: 10m, agent_clock: { seconds: 5m } }",
             "{ at: 1h, for: 10m, journal_fails: {} }",
             "{ at: 1h, for: 10m, other_automation: { service: web, units: 5, every: 1m } }",
+            "{ at: 1h, for: 10m, bad_deployment: { service: web, errors: 0.3, slow: 2 } }",
+            "{ at: 1h, for: 10m, bad_deployment: { service: web, errors: 0.3 } }",
+            "{ at: 1h, for: 10m, disk_fills: { service: web, ratio_per_hour: 0.5 } }",
+            "{ at: 1h, for: 10m, certificate_expires: { service: web, in: 5m } }",
         ],
-        38,
+        41,
         |it| it.faults.clone(),
         |it| fault_place(&it.kind),
         &expect![[r#"
@@ -216,6 +223,14 @@ fn every_fault_can_be_written() {
               Fault { from: 3600, until: 4200, kind: JournalFails }
             { at: 1h, for: 10m, other_automation: { service: web, units: 5, every: 1m } }
               Fault { from: 3600, until: 4200, kind: OtherAutomation { service: 0, units: 5, every: 60 } }
+            { at: 1h, for: 10m, bad_deployment: { service: web, errors: 0.3, slow: 2 } }
+              Fault { from: 3600, until: 4200, kind: BadDeployment { service: 0, error_ratio: 0.3, slow_factor: 2.0 } }
+            { at: 1h, for: 10m, bad_deployment: { service: web, errors: 0.3 } }
+              Fault { from: 3600, until: 4200, kind: BadDeployment { service: 0, error_ratio: 0.3, slow_factor: 1.0 } }
+            { at: 1h, for: 10m, disk_fills: { service: web, ratio_per_hour: 0.5 } }
+              Fault { from: 3600, until: 4200, kind: DiskFills { service: 0, ratio_per_hour: 0.5 } }
+            { at: 1h, for: 10m, certificate_expires: { service: web, in: 5m } }
+              Fault { from: 3600, until: 4200, kind: CertificateExpires { service: 0, seconds: 300 } }
         "#]],
     );
 }
@@ -244,8 +259,14 @@ fn every_deed_can_be_written() {
             "{ at: 1h, replace_gray: { service: web, units_max: 2 } }",
             "{ at: 1h, promote: { service: db } }",
             "{ at: 1h, drain: { zone: a, for: 1h } }",
+            "{ at: 1h, takeover: { services: [web], for: 1h } }",
+            "{ at: 1h, handback: { services: [web] } }",
+            "{ approve: { after: 2m } }",
+            "{ at: 1h, approve: { after: 2m, by: ben } }",
+            "{ deny: { after: 2m } }",
+            "{ at: 1h, abort: { after: 30s, by: ana } }",
         ],
-        11,
+        14,
         |it| it.people.clone(),
         |it| match it.deed {
             Deed::Freeze { .. } => 0,
@@ -259,6 +280,9 @@ fn every_deed_can_be_written() {
             Deed::ReplaceGray { .. } => 8,
             Deed::Promote { .. } => 9,
             Deed::Drain { .. } => 10,
+            Deed::Takeover { .. } => 11,
+            Deed::HandBack { .. } => 12,
+            Deed::StandBy { .. } => 13,
         },
         &expect![[r#"
             { at: 1h, freeze: { for: 30m } }
@@ -283,6 +307,18 @@ fn every_deed_can_be_written() {
               Act { when: At(3600), deed: Promote { service: 3 } }
             { at: 1h, drain: { zone: a, for: 1h } }
               Act { when: At(3600), deed: Drain { zone: 0, seconds: 3600 } }
+            { at: 1h, takeover: { services: [web], for: 1h } }
+              Act { when: At(3600), deed: Takeover { services: [0], seconds: 3600 } }
+            { at: 1h, handback: { services: [web] } }
+              Act { when: At(3600), deed: HandBack { services: [0] } }
+            { approve: { after: 2m } }
+              Act { when: At(0), deed: StandBy { who: Ana, word: Approve, after: 120 } }
+            { at: 1h, approve: { after: 2m, by: ben } }
+              Act { when: At(3600), deed: StandBy { who: Ben, word: Approve, after: 120 } }
+            { deny: { after: 2m } }
+              Act { when: At(0), deed: StandBy { who: Ana, word: Deny, after: 120 } }
+            { at: 1h, abort: { after: 30s, by: ana } }
+              Act { when: At(3600), deed: StandBy { who: Ana, word: Abort, after: 30 } }
         "#]],
     );
     let it = parse(&with("people", "{ after_page: 5m, expire_all: {} }"));
@@ -299,8 +335,10 @@ fn every_must_can_be_written() {
             "{ ready_at_least: { service: web, units: 10 } }",
             "{ cost_ratio_at_most: 1.5 }",
             "{ page_within: 10m }",
+            "{ detected_within: 2m }",
+            "{ healed_by_playbook: gray-node }",
         ],
-        5,
+        7,
         |it| it.must.clone(),
         |it| match it {
             Must::RecoverWithin { .. } => 0,
@@ -308,6 +346,8 @@ fn every_must_can_be_written() {
             Must::ReadyAtLeast { .. } => 2,
             Must::CostRatioAtMost { .. } => 3,
             Must::PageWithin { .. } => 4,
+            Must::DetectedWithin { .. } => 5,
+            Must::HealedByPlaybook { .. } => 6,
         },
         &expect![[r#"
             { recover_within: 2h }
@@ -320,6 +360,10 @@ fn every_must_can_be_written() {
               CostRatioAtMost { ratio: 1.5 }
             { page_within: 10m }
               PageWithin { seconds: 600 }
+            { detected_within: 2m }
+              DetectedWithin { seconds: 120 }
+            { healed_by_playbook: gray-node }
+              HealedByPlaybook { name: "gray-node" }
         "#]],
     );
 }
@@ -336,8 +380,9 @@ fn every_must_not_can_be_written() {
             "{ take_away_more_than: { service: web, ratio: 0.25 } }",
             "{ lose_writes: { service: db } }",
             "overrule_a_person",
+            "incidents",
         ],
-        7,
+        8,
         |it| it.must_not.clone(),
         |it| match it {
             MustNot::Remove { .. } => 0,
@@ -347,6 +392,7 @@ fn every_must_not_can_be_written() {
             MustNot::TakeAwayMoreThan { .. } => 4,
             MustNot::LoseWrites { .. } => 5,
             MustNot::OverruleAPerson => 6,
+            MustNot::Incidents => 7,
         },
         &expect![[r#"
             { remove: { service: web, from: 40m, until: 60m } }
@@ -363,6 +409,8 @@ fn every_must_not_can_be_written() {
               LoseWrites { service: 3 }
             overrule_a_person
               OverruleAPerson
+            incidents
+              Incidents
         "#]],
     );
     let all = Span { from: 0, until: 3 * 3_600 };

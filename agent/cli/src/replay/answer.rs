@@ -12,22 +12,36 @@ use super::backend::Wrong;
 use super::trouble::clean;
 
 /// Most series of one answer, as for the daemon.
-pub(super) const SERIES_MAX: usize = 20_000;
+pub(crate) const SERIES_MAX: usize = 20_000;
 
-/// One series: the label's value, and samples as (Unix seconds, number).
-pub(super) struct Series {
-    pub(super) value: String,
-    pub(super) samples: Vec<(f64, f64)>,
+/// By which labels series are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key<'a> {
+    /// By one.
+    Label(&'a str),
+    /// By one, and within that by another.
+    Labels(&'a str, &'a str),
+    /// Not at all: the answer should be one series.
+    Nothing,
+}
+
+/// One series: the labels' values, and samples as (Unix seconds, number).
+pub(crate) struct Series {
+    /// The first label's value; empty without one.
+    pub(crate) value: String,
+    /// The second's; empty without one.
+    pub(crate) part: String,
+    pub(crate) samples: Vec<(f64, f64)>,
 }
 
 /// Everything that one answer says.
-pub(super) struct Answer {
-    /// Those with the label.
-    pub(super) series: Vec<Series>,
+pub(crate) struct Answer {
+    /// Those with the labels.
+    pub(crate) series: Vec<Series>,
     /// How many there were without it.
-    pub(super) n_without_label: usize,
+    pub(crate) n_without_label: usize,
     /// The first warning, cut; the data may be partial then.
-    pub(super) warning: Option<String>,
+    pub(crate) warning: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -57,15 +71,15 @@ struct RawSeries {
     values: Vec<(f64, String)>,
 }
 
-/// Reads an answer. `label` names the target; `secret` is never repeated.
+/// Reads an answer. The first label names the target; `secret` is never repeated.
 ///
 /// # Errors
 ///
 /// What the server said instead of an answer, or that this is none.
-pub(super) fn read(
+pub(crate) fn read(
     status: u16,
     body: &[u8],
-    label: &str,
+    key: Key<'_>,
     secret: Option<&str>,
 ) -> Result<Answer, Wrong> {
     let is_success = (200..300).contains(&status);
@@ -98,7 +112,13 @@ pub(super) fn read(
     let mut answer = Answer { series: Vec::new(), n_without_label: 0, warning: None };
     answer.warning = frame.warnings.unwrap_or_default().first().map(|it| clean(it, secret));
     for RawSeries { mut metric, values } in payload.result {
-        let Some(value) = metric.remove(label) else {
+        let named = match key {
+            Key::Nothing => Some((String::new(), String::new())),
+            Key::Label(label) => metric.remove(label).map(|it| (it, String::new())),
+            // Both labels may be the same one.
+            Key::Labels(label, part) => metric.get(label).cloned().zip(metric.get(part).cloned()),
+        };
+        let Some((value, part)) = named else {
             answer.n_without_label += 1;
             continue;
         };
@@ -110,7 +130,7 @@ pub(super) fn read(
             })?;
             samples.push((at, number));
         }
-        answer.series.push(Series { value, samples });
+        answer.series.push(Series { value, part, samples });
     }
     Ok(answer)
 }
@@ -122,10 +142,10 @@ mod tests {
 
     #[track_caller]
     fn check(status: u16, body: &str, expected: &Expect) {
-        let shown = match read(status, body.as_bytes(), "service", Some("s3cret")) {
+        let shown = match read(status, body.as_bytes(), Key::Label("service"), Some("s3cret")) {
             Ok(answer) => {
                 let mut shown = format!("{} without label", answer.n_without_label);
-                for Series { value, samples } in &answer.series {
+                for Series { value, part: _, samples } in &answer.series {
                     shown += &format!("; {value} {samples:?}");
                 }
                 answer.warning.map_or(shown.clone(), |it| format!("{shown}; warning {it:?}"))

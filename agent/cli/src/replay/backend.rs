@@ -11,9 +11,9 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Certificate, Url};
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Key};
 use super::trouble::{Trouble, clean};
-use crate::args::{Common, ReplayArgs};
+use crate::args::Common;
 use crate::connection;
 use crate::failure::Failure;
 
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Largest answer. Why 32 MiB: ten series of the most points that one answer may have take 5.
-pub(super) const ANSWER_BYTES_MAX: usize = 32 << 20;
+pub(crate) const ANSWER_BYTES_MAX: usize = 32 << 20;
 
 /// Longest token file, and longest file of certificates.
 const TOKEN_BYTES_MAX: u64 = 4 << 10;
@@ -33,15 +33,15 @@ const CA_BYTES_MAX: u64 = 4 << 20;
 
 /// A range of one query: values at `from`, `from + step`, … up to and including `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Range {
-    pub(super) from: i64,
-    pub(super) to: i64,
-    pub(super) step: i64,
+pub(crate) struct Range {
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+    pub(crate) step: i64,
 }
 
 /// Why one query has no answer. Texts hold no secret and are bounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(crate) enum Wrong {
     /// The connection could not be made, or broke.
     Unreachable { reason: String },
     /// No complete answer in time.
@@ -59,7 +59,7 @@ pub(super) enum Wrong {
 }
 
 /// A Prometheus.
-pub(super) struct Backend {
+pub(crate) struct Backend {
     http: reqwest::blocking::Client,
     at: Url,
     token: Option<Token>,
@@ -79,15 +79,16 @@ impl Backend {
     ///
     /// A URL that is none or holds a password, a token that would travel unencrypted; files
     /// that cannot be read.
-    pub(super) fn new(
-        args: &ReplayArgs,
+    pub(crate) fn new(
+        prometheus: &str,
+        bearer_token_file: Option<&Path>,
         common: &Common,
     ) -> Result<Result<Backend, Trouble>, Failure> {
-        let at = match checked(&args.prometheus, args.bearer_token_file.is_some()) {
+        let at = match checked(prometheus, bearer_token_file.is_some()) {
             Ok(at) => at,
             Err(trouble) => return Ok(Err(trouble)),
         };
-        let token = match &args.bearer_token_file {
+        let token = match bearer_token_file {
             None => None,
             Some(path) => match token(path)? {
                 Some(token) => Some(token),
@@ -120,7 +121,7 @@ impl Backend {
     }
 
     /// Where it is, for messages.
-    pub(super) fn at(&self) -> &Url {
+    pub(crate) fn at(&self) -> &Url {
         &self.at
     }
 
@@ -129,7 +130,7 @@ impl Backend {
     /// # Errors
     ///
     /// [`Wrong`].
-    pub(super) fn ask(&self, query: &str, range: Range, label: &str) -> Result<Answer, Wrong> {
+    pub(crate) fn ask(&self, query: &str, range: Range, key: Key<'_>) -> Result<Answer, Wrong> {
         let mut url = self.at.clone();
         url.set_path(&format!("{}/api/v1/query_range", self.at.path().trim_end_matches('/')));
         let mut form = url.clone();
@@ -163,7 +164,7 @@ impl Backend {
         if ANSWER_BYTES_MAX < body.len() {
             return Err(Wrong::TooLarge);
         }
-        answer::read(status, &body, label, self.token.as_ref().map(|it| it.text.as_str()))
+        answer::read(status, &body, key, self.token.as_ref().map(|it| it.text.as_str()))
     }
 
     fn broken(&self, error: &reqwest::Error) -> Wrong {

@@ -14,7 +14,7 @@ use evenkeel_core::documents::{Documents, Rule};
 use evenkeel_sim::replay::{Grid, Part, Question, Recording};
 use jiff::Timestamp;
 
-use super::answer::{Answer, SERIES_MAX};
+use super::answer::{Answer, Key, SERIES_MAX};
 use super::backend::{ANSWER_BYTES_MAX, Backend, Range, Wrong};
 use super::trouble::Trouble;
 use crate::progress::Progress;
@@ -67,8 +67,6 @@ struct Unused {
     n_ignored: usize,
     n_without_label: usize,
     warning: Option<String>,
-    /// Whether it was said that smaller pieces are asked for.
-    is_halved: bool,
 }
 
 /// Reads all that `versions` ask for.
@@ -107,36 +105,76 @@ pub(super) fn fetch(
             false => &[(Part::Span, span)],
         };
         for (part, grid) in parts {
-            let mut pieces = pieces(*part, grid.len, points_max(wanted.values.len()));
-            while let Some(piece) = pieces.pop_front() {
-                let answer = match ask(backend, question, *grid, piece) {
-                    Ok(answer) => answer,
-                    Err(wrong) => match piece.halves().filter(|_| wrong.is_heavy()) {
-                        Some([early, late]) => {
-                            if !unused.is_halved {
-                                let said = format!(
-                                    "{}: {}; asking for less at once",
-                                    wanted.asker,
-                                    wrong.briefly()
-                                );
-                                progress.aside(|| terminal.warning(&said));
-                                unused.is_halved = true;
-                            }
-                            pieces.push_front(late);
-                            pieces.push_front(early);
-                            continue;
-                        }
-                        None => return Err(trouble(&wrong, backend, wanted, *grid, piece)),
-                    },
-                };
+            let key = Key::Label(&question.label);
+            let asked = Asked { query: &question.query, key, asker: &wanted.asker };
+            let all = pieces(*part, grid.len, points_max(wanted.values.len()));
+            read_pieces(backend, asked, *grid, all, &progress, terminal, &mut |piece, answer| {
                 keep(&mut recording, question, wanted, piece, answer, &mut unused);
                 n_done += piece.last + 1 - piece.first;
                 progress.of(n_done, n_all);
-            }
+            })?;
         }
         progress.aside(|| unused.say(wanted, &question.label, terminal));
     }
     Ok(recording)
+}
+
+/// One query, and who asks it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) query: &'a str,
+    pub(crate) key: Key<'a>,
+    /// For messages.
+    pub(crate) asker: &'a str,
+}
+
+/// Reads one query over a whole grid, in answers of bounded size, oldest first.
+///
+/// # Errors
+///
+/// A query that got no answer in however small pieces.
+pub(crate) fn read(
+    backend: &Backend,
+    asked: Asked<'_>,
+    grid: Grid,
+    n_series: usize,
+    progress: &Progress,
+    terminal: &Terminal,
+    take: &mut dyn FnMut(Answer),
+) -> Result<(), Trouble> {
+    let all = pieces(Part::Span, grid.len, points_max(n_series));
+    read_pieces(backend, asked, grid, all, progress, terminal, &mut |_, answer| take(answer))
+}
+
+fn read_pieces(
+    backend: &Backend,
+    asked: Asked<'_>,
+    grid: Grid,
+    mut pieces: VecDeque<Piece>,
+    progress: &Progress,
+    terminal: &Terminal,
+    take: &mut dyn FnMut(Piece, Answer),
+) -> Result<(), Trouble> {
+    let mut is_halved = false;
+    while let Some(piece) = pieces.pop_front() {
+        match ask(backend, asked.query, asked.key, grid, piece) {
+            Ok(answer) => take(piece, answer),
+            Err(wrong) => match piece.halves().filter(|_| wrong.is_heavy()) {
+                Some([early, late]) => {
+                    if !is_halved {
+                        let what = wrong.briefly();
+                        let said = format!("{}: {what}; asking for less at once", asked.asker);
+                        progress.aside(|| terminal.warning(&said));
+                        is_halved = true;
+                    }
+                    pieces.push_front(late);
+                    pieces.push_front(early);
+                }
+                None => return Err(trouble(&wrong, backend, asked.asker, grid, piece)),
+            },
+        }
+    }
+    Ok(())
 }
 
 fn questions(versions: &[&Documents], capacity_query: Option<&str>) -> Questions {
@@ -243,11 +281,17 @@ impl Wrong {
     }
 }
 
-fn ask(backend: &Backend, it: &Question, grid: Grid, piece: Piece) -> Result<Answer, Wrong> {
+fn ask(
+    backend: &Backend,
+    query: &str,
+    key: Key<'_>,
+    grid: Grid,
+    piece: Piece,
+) -> Result<Answer, Wrong> {
     let range = Range { from: grid.at(piece.first), to: grid.at(piece.last), step: grid.step };
     let mut attempt = 1;
     loop {
-        match backend.ask(&it.query, range, &it.label) {
+        match backend.ask(query, range, key) {
             Err(wrong) if wrong.is_passing() && attempt < ATTEMPTS_MAX => {
                 std::thread::sleep(BACKOFF * attempt);
                 attempt += 1;
@@ -279,7 +323,7 @@ fn keep(
 
 /// A whole second; the instants that were asked for are.
 #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
-fn second(at: f64) -> Option<i64> {
+pub(crate) fn second(at: f64) -> Option<i64> {
     (at.fract().abs() < f64::EPSILON && at.abs() < 1e12).then_some(at as i64)
 }
 
@@ -306,8 +350,8 @@ impl Unused {
     }
 }
 
-fn trouble(wrong: &Wrong, backend: &Backend, wanted: &Wanted, grid: Grid, piece: Piece) -> Trouble {
-    let (at, asker) = (backend.at(), &wanted.asker);
+fn trouble(wrong: &Wrong, backend: &Backend, asker: &str, grid: Grid, piece: Piece) -> Trouble {
+    let at = backend.at();
     let instant = |it: usize| {
         Timestamp::from_second(grid.at(it))
             .map_or_else(|_| grid.at(it).to_string(), |it| it.to_string())
@@ -335,7 +379,7 @@ fn trouble(wrong: &Wrong, backend: &Backend, wanted: &Wanted, grid: Grid, piece:
         ),
         Wrong::Refused { kind, message } => Trouble::refused(
             format!("{asker}: Prometheus refused the query: {kind}: {message}"),
-            "try the query in Prometheus itself, then correct it in the policy",
+            "try the query in Prometheus itself, then correct it in the document",
         ),
         Wrong::Status { status } => Trouble::refused(
             format!("{asker}: `{at}` answered HTTP {status} without a word of Prometheus"),

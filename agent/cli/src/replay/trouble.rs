@@ -12,7 +12,7 @@ const TEXT_CHARS_MAX: usize = 300;
 
 /// Why there is no replay.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(crate) struct Trouble {
     message: String,
     hint: String,
     exit: Exit,
@@ -20,17 +20,17 @@ pub(super) struct Trouble {
 
 impl Trouble {
     /// It was asked for wrongly: exit status 2.
-    pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Trouble {
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Trouble {
         Trouble { message: message.into(), hint: hint.into(), exit: Exit::Usage }
     }
 
     /// It could not be done: exit status 1.
-    pub(super) fn refused(message: impl Into<String>, hint: impl Into<String>) -> Trouble {
+    pub(crate) fn refused(message: impl Into<String>, hint: impl Into<String>) -> Trouble {
         Trouble { message: message.into(), hint: hint.into(), exit: Exit::Refused }
     }
 
     /// Says it.
-    pub(super) fn say(&self, terminal: &Terminal) -> Exit {
+    pub(crate) fn say(&self, terminal: &Terminal) -> Exit {
         terminal.error(&self.message);
         terminal.hint(&self.hint);
         self.exit
@@ -38,7 +38,7 @@ impl Trouble {
 }
 
 /// Text of a server, fit for a message: one line, bounded, without `secret`.
-pub(super) fn clean(text: &str, secret: Option<&str>) -> String {
+pub(crate) fn clean(text: &str, secret: Option<&str>) -> String {
     let hidden = match secret {
         Some(secret) => text.replace(secret, "[hidden]"),
         None => text.to_owned(),

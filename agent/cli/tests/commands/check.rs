@@ -102,7 +102,7 @@ fn bad_documents_are_shown_with_line_column_and_hint() {
           |
         8 |   cool_down: 5m
           |   ^
-        hint: known fields here: `region`, `provider`, `capacity`, `price_usd_per_hour` and `lead_time`
+        hint: known fields here: `region`, `provider`, `capacity`, `price_usd_per_hour`, `lead_time`, `actuators` and `depends_on`
 
     "#]]);
     scene.check("check checkout.yaml --output json", &expect![[r#"
@@ -126,7 +126,7 @@ fn bad_documents_are_shown_with_line_column_and_hint() {
               "line": 8,
               "column": 3,
               "message": "target `checkout-api`: unknown field `cool_down` in `spec`",
-              "hint": "known fields here: `region`, `provider`, `capacity`, `price_usd_per_hour` and `lead_time`"
+              "hint": "known fields here: `region`, `provider`, `capacity`, `price_usd_per_hour`, `lead_time`, `actuators` and `depends_on`"
             }
           ]
         }
@@ -266,5 +266,5 @@ fn the_schema_is_json() {
     let output = Scene::new().output("check --schema");
     assert_eq!(output.status.code(), Some(0));
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(schema["oneOf"].as_array().map(Vec::len), Some(5));
+    assert_eq!(schema["oneOf"].as_array().map(Vec::len), Some(6));
 }

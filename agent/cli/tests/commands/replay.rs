@@ -268,7 +268,7 @@ fn what_prometheus_says_is_passed_on() {
         stderr:
         error: policy `web`, signal `requests`: Prometheus refused the query: bad_data: 1:24: parse error: expected type range vector in call to function "rate", got instant vector
 
-        hint: try the query in Prometheus itself, then correct it in the policy
+        hint: try the query in Prometheus itself, then correct it in the document
     "#]],
     );
     check(

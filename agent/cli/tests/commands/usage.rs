@@ -24,6 +24,15 @@ fn help_reads_well() {
               no-scale-down  Let a scope grow, but never shrink
               pin            Set exactly one capacity and keep it
               expire         End an override, or every override with exactly this scope
+              incidents      Show what is wrong, what is done about it, and what waits for you
+              approve        Say yes to the gate that a run waits at, for exactly the plan that you saw
+              deny           Say no to the gate that a run waits at
+              abort          End a run: what it has touched is undone
+              takeover       Take a scope over: nothing is changed there, and runs end as they are
+              handback       Give back what was taken over, or what the agent left to people
+              review         Record what the review of a break-glass approval found
+              promote        Grant the agent more autonomy for a class of actions on a target, or less
+              playbook       Test a playbook on recorded metrics, or start one by hand
               history        Show what happened, newest first
               audit          Prove that the log was not changed, or copy it out
               token          Make a token for somebody, and its hash for the `Access` document
@@ -100,6 +109,17 @@ fn every_verb_has_help() {
         "no-scale-down",
         "pin",
         "expire",
+        "incidents",
+        "approve",
+        "deny",
+        "abort",
+        "takeover",
+        "handback",
+        "review",
+        "promote",
+        "playbook",
+        "playbook test",
+        "playbook run",
         "history",
         "audit",
         "audit verify",

@@ -16,6 +16,47 @@ const SNIPPET_CHARS_MAX: usize = 200;
 /// Longest piece of an author's text inside a message, in characters.
 const QUOTED_CHARS_MAX: usize = 80;
 
+/// How well-known kinds of secrets begin: keys of AWS, tokens of GitHub, GitLab and Slack,
+/// keys of Google and Stripe, PEM files, JSON web tokens.
+pub(super) const SECRET_MARKS: [&str; 14] = [
+    "AKIA",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "github_pat_",
+    "glpat-",
+    "xoxb-",
+    "xoxp-",
+    "hooks.slack.com/services/",
+    "AIza",
+    "sk_live_",
+    "-----BEGIN",
+    "eyJhbGciOi",
+    "eyJ0eXAiOi",
+];
+
+/// Words after which a line may hold a secret.
+const SECRET_WORDS: [&str; 18] = [
+    "token",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret:",
+    "secret=",
+    "secret\"",
+    "secret'",
+    "secret,",
+    "api_key",
+    "api-key",
+    "apikey",
+    "private_key",
+    "private-key",
+    "access_key",
+    "credential",
+    "sha256:",
+    "://",
+];
+
 /// Something wrong at one position of the current file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fault {
@@ -25,11 +66,15 @@ pub(super) struct Fault {
     hint: String,
     /// What stands at the position must not be shown.
     secret: bool,
+    /// Text from `at` up to the fault. Where the file has just that there, and not the
+    /// same in other words (escapes, folded lines), the fault is shown after it.
+    after: String,
 }
 
 impl Fault {
     pub(super) fn error(at: Position, message: String, hint: String) -> Fault {
-        Fault { severity: Severity::Error, at, message, hint, secret: false }
+        let (severity, secret, after) = (Severity::Error, false, String::new());
+        Fault { severity, at, message, hint, secret, after }
     }
 }
 
@@ -92,6 +137,18 @@ impl Faults {
         self.push(Fault { secret: true, ..Fault::error(at, message.into(), hint.into()) });
     }
 
+    /// An error inside of the text that stands at `at`, after its part `after`.
+    pub(super) fn inside(
+        &mut self,
+        at: Position,
+        after: &str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let fault = Fault::error(at, message.into(), hint.into());
+        self.push(Fault { after: after.to_owned(), ..fault });
+    }
+
     /// Whether more would only be counted, so that a hint need not be worked out.
     pub(super) fn is_full(&self) -> bool {
         DIAGNOSTICS_MAX <= self.n_errors.max(self.n_warnings)
@@ -121,7 +178,7 @@ impl Faults {
                     column: if line < fault.at.line {
                         text.chars().count() + 1
                     } else {
-                        fault.at.column
+                        fault.at.column + n_chars_before(text, &fault)
                     },
                     message: one_line(&fault.message),
                     hint: one_line(&fault.hint),
@@ -146,6 +203,22 @@ impl Faults {
             });
         }
         diagnostics
+    }
+}
+
+/// How many characters of the line, from the fault's position on, come before it.
+fn n_chars_before(line: &str, fault: &Fault) -> usize {
+    let mut rest = line.chars();
+    // As many as there are columns before the position.
+    if fault.after.is_empty() || (1..fault.at.column).any(|_| rest.next().is_none()) {
+        return 0;
+    }
+    let rest = rest.as_str();
+    let unquoted = rest.strip_prefix(['"', '\'']);
+    match (rest.starts_with(&fault.after), unquoted) {
+        (true, _) => fault.after.chars().count(),
+        (false, Some(text)) if text.starts_with(&fault.after) => fault.after.chars().count() + 1,
+        (false, _) => 0,
     }
 }
 
@@ -178,14 +251,20 @@ fn snippet(line: &str, column: usize, secret: bool) -> String {
         shown = shown.chars().take(column.saturating_sub(1)).collect();
         shown.push('…');
     }
+    // Token forms are known, whatever stands before them.
+    if let Some(found) = SECRET_MARKS.iter().filter_map(|it| shown.find(it)).min() {
+        shown.truncate(found);
+        shown.push('…');
+    }
     let lower = shown.to_ascii_lowercase();
     // Whatever the fault is, its line may hold a secret beside it.
-    for word in ["token", "password", "passwd", "secret:", "api_key", "sha256:", "://"] {
+    for word in SECRET_WORDS {
         let Some(found) = lower.find(word) else { continue };
         if word == "://" && !lower[found..].contains('@') {
             continue;
         }
-        let rest = lower[found..].find(':').map_or(shown.len(), |it| found + it + 1);
+        let ends = lower[found..].find([':', '=', '"', '\'', ',']);
+        let rest = ends.map_or(shown.len(), |it| found + it + 1);
         if rest < shown.trim_end().len() {
             shown.truncate(rest);
             shown.push_str(" …");

@@ -6,8 +6,11 @@
 
 mod across;
 mod forecasts;
+mod gates;
 mod people;
+mod playbooks;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
@@ -20,11 +23,12 @@ use super::raw::calendar::RawCalendar;
 use super::raw::envelope::{self, Envelope, Kind, RawMetadata};
 use super::raw::forecast::ForecastPlaces;
 use super::raw::guardrail::RawGuardrail;
+use super::raw::playbook::{PlaybookPlaces, RawPlaybook, secret};
 use super::raw::policy::RawPolicy;
 use super::raw::target::RawTarget;
 use super::raw::{Place, Read};
-use super::{Calendar, Documents, Guardrail, ScalingPolicy, Selector, Target};
-use crate::ids::{CalendarId, GuardrailId, PolicyId, TargetId};
+use super::{Calendar, Documents, Guardrail, Playbook, ScalingPolicy, Selector, Target};
+use crate::ids::{Actor, CalendarId, GuardrailId, PlaybookId, PolicyId, TargetId};
 
 /// Largest file. Why 4 MiB: 10,000 targets in one file are about 3 MB.
 const FILE_BYTES_MAX: usize = 4 << 20;
@@ -36,12 +40,13 @@ const DOCUMENTS_MAX: usize = 20_000;
 
 /// Most documents of one kind. Why: 10,000 targets are what one daemon is
 /// designed for; the others are what it can check against each of them, and
-/// calendars are shared.
+/// calendars are shared. Each playbook is some queries per period.
 fn kind_max(kind: Kind) -> usize {
     match kind {
         Kind::Target => 10_000,
         Kind::ScalingPolicy | Kind::Guardrail | Kind::Access => 1_000,
         Kind::Calendar => 100,
+        Kind::Playbook => 200,
     }
 }
 
@@ -81,10 +86,17 @@ struct Drafts {
     guardrails: Vec<Placed<Guardrail>>,
     accesses: Vec<Placed<RawAccess>>,
     calendars: Vec<Placed<Calendar>>,
+    playbooks: Vec<Placed<Playbook>>,
+    /// For each of `playbooks`, where its parts are.
+    playbook_places: Vec<PlaybookPlaces>,
+    /// Which target calls which, each with its file and place.
+    dependencies: Vec<(usize, TargetId, At<TargetId>)>,
     /// For each of `policies`, where its `forecast` is.
     forecasts: Vec<Option<ForecastPlaces>>,
     /// The selectors of grants, each with its file and place.
     granted: Vec<(usize, Position, Selector)>,
+    /// The people of each group.
+    groups: BTreeMap<Actor, BTreeSet<Actor>>,
     counts: [usize; Kind::ALL.len()],
     n_documents: usize,
 }
@@ -109,10 +121,12 @@ pub fn load(sources: &[SourceText<'_>]) -> Loaded {
     }
     let all_read = !faults.has_errors();
     let n_documents = drafts.n_documents;
+    let has_access = drafts.counts.get(Kind::Access as usize).is_some_and(|it| 0 < *it);
     let access = people::resolve(&mut drafts, sources, all_read, &mut faults);
     across::check(&mut drafts, sources, all_read, &mut faults);
+    gates::check(&mut drafts, has_access.then_some(&access), all_read, &mut faults);
     let documents = (!faults.has_errors()).then(|| {
-        let Drafts { targets, policies, guardrails, calendars, .. } = drafts;
+        let Drafts { targets, policies, guardrails, calendars, playbooks, .. } = drafts;
         Documents::new(
             sha256_of(sources),
             targets.into_iter().map(|it| it.value),
@@ -121,6 +135,7 @@ pub fn load(sources: &[SourceText<'_>]) -> Loaded {
             calendars.into_iter().map(|it| it.value),
             access,
         )
+        .with_playbooks(playbooks.into_iter().map(|it| it.value))
     });
     Loaded { documents, n_documents, diagnostics: faults.into_diagnostics(sources) }
 }
@@ -133,6 +148,10 @@ fn sha256_of(sources: &[SourceText<'_>]) -> String {
         hasher.update(":");
         hasher.update(source.text);
     }
+    hex(hasher)
+}
+
+fn hex(hasher: Sha256) -> String {
     hasher.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");
@@ -178,12 +197,12 @@ fn read_chunk(chunk: &Chunk<'_>, drafts: &mut Drafts, faults: &mut Faults) {
         faults.push(fault);
     }
     if let Some(root) = root {
-        read_document(&root, drafts, faults);
+        read_document(chunk, &root, drafts, faults);
         faults.about.clear();
     }
 }
 
-fn read_document(root: &Node, drafts: &mut Drafts, faults: &mut Faults) {
+fn read_document(chunk: &Chunk<'_>, root: &Node, drafts: &mut Drafts, faults: &mut Faults) {
     let Some(Envelope { kind, metadata, spec }) = envelope::read(root, faults) else { return };
     if let Some(count) = drafts.counts.get_mut(kind as usize) {
         *count += 1;
@@ -204,11 +223,17 @@ fn read_document(root: &Node, drafts: &mut Drafts, faults: &mut Faults) {
         Kind::Target => {
             let raw = RawTarget::read(spec, &place, faults);
             let labels = draft.metadata.as_ref().map(|it| it.labels.value.0.clone());
+            let called = raw.as_ref().map(RawTarget::dependencies).unwrap_or_default();
             let target = draft.place(raw, None, |raw, name| {
                 let id = TargetId::new(name).ok()?;
                 Some(raw.checked(id, labels.unwrap_or_default()))
             });
-            drafts.targets.extend(target);
+            if let Some(target) = target {
+                let (source, id) = (target.source, &target.value.id);
+                let called = called.into_iter().map(|it| (source, id.clone(), it));
+                drafts.dependencies.extend(called);
+                drafts.targets.push(target);
+            }
         }
         Kind::ScalingPolicy => {
             let raw = RawPolicy::read(spec, &place, faults);
@@ -240,6 +265,23 @@ fn read_document(root: &Node, drafts: &mut Drafts, faults: &mut Faults) {
             let calendar = draft
                 .place(raw, None, |raw, name| raw.checked(CalendarId::new(name).ok()?, faults));
             drafts.calendars.extend(calendar);
+        }
+        Kind::Playbook => {
+            // Before anything of it is read, so that nothing of it is shown.
+            if secret::reported(spec, &place, faults) {
+                return;
+            }
+            let raw = RawPlaybook::read(spec, &place, faults);
+            let selector_at = raw.as_ref().map(|it| it.selector.at);
+            let sha256 = hex(Sha256::new_with_prefix(chunk.text));
+            let playbook = draft.place(raw, selector_at, |raw, name| {
+                raw.checked(PlaybookId::new(name).ok()?, sha256, faults)
+            });
+            if let Some(Placed { source, name_at, selector_at, value }) = playbook {
+                let (value, places) = value;
+                drafts.playbooks.push(Placed { source, name_at, selector_at, value });
+                drafts.playbook_places.push(places);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod diagnostic;
 mod fault;
 mod guardrail;
 mod load;
+mod playbook;
 mod policy;
 mod positions;
 mod promql;
@@ -22,11 +23,18 @@ mod set;
 mod show;
 mod target;
 
+pub(crate) use raw::nearest;
+
 pub use access::{Access, Denial, Grant, Identity, Person, Principal, Role};
 pub use calendar::{Calendar, ENTRIES_MAX, Event, Incident, RepeatingEvent};
 pub use diagnostic::{Diagnostic, Severity};
 pub use guardrail::{BlastRadius, FreezeWindow, Guardrail};
 pub use load::{Loaded, SourceText, load};
+pub use playbook::{
+    AlertMatcher, BurnRateTrigger, Gate, InstanceSelection, NamedCondition, Parameter, Per,
+    Playbook, PlaybookInput, RunLimits, SelectBy, Step as PlaybookStep, StepKind, TARGET_NAMES,
+    Template, TemplatePart, Trigger, Undo, Verification,
+};
 pub use policy::{
     Autonomy, Behaviour, Foresight, OutsideChange, Rule, ScalingPolicy, Shortfall, Signal, Step,
 };
@@ -35,4 +43,4 @@ pub use schema::{json_schema, json_schemas};
 pub use selector::Selector;
 pub use set::Documents;
 pub use show::show;
-pub use target::{LeadTime, ProviderRef, Target};
+pub use target::{ActuatorRef, Actuators, LeadTime, ProviderRef, Target};

@@ -7,10 +7,12 @@
 //! **Not here:** what holds between fields or documents ([`super::load`]).
 
 pub(super) mod access;
+pub(super) mod actuators;
 pub(super) mod calendar;
 pub(super) mod envelope;
 pub(super) mod forecast;
 pub(super) mod guardrail;
+pub(super) mod playbook;
 pub(super) mod policy;
 pub(super) mod scalar;
 pub(super) mod selector;
@@ -214,7 +216,7 @@ pub(super) fn listed(names: &[&str]) -> String {
 }
 
 /// The name that somebody most likely meant, if any is close.
-pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let plain = |it: &str| -> Vec<char> {
         let kept = it.chars().take(64).filter(|it| !matches!(it, '_' | '-' | ' '));
         kept.map(|it| it.to_ascii_lowercase()).collect()

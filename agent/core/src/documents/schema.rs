@@ -11,6 +11,7 @@ use super::raw::access::RawAccess;
 use super::raw::calendar::RawCalendar;
 use super::raw::envelope::{Kind, schema};
 use super::raw::guardrail::RawGuardrail;
+use super::raw::playbook::RawPlaybook;
 use super::raw::policy::RawPolicy;
 use super::raw::target::RawTarget;
 
@@ -44,6 +45,7 @@ fn of(kind: Kind) -> Value {
         Kind::Guardrail => ("What must never happen to some targets.", RawGuardrail::schema()),
         Kind::Access => ("Who may do what.", RawAccess::schema()),
         Kind::Calendar => ("What the load alone cannot tell.", RawCalendar::schema()),
+        Kind::Playbook => ("What to do when something is wrong.", RawPlaybook::schema()),
     };
     schema(kind, about, spec)
 }

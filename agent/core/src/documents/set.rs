@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::documents::{Access, BlastRadius, Calendar, Guardrail, ScalingPolicy, Target};
-use crate::ids::{CalendarId, GuardrailId, PolicyId, Region, TargetId};
+use crate::documents::{Access, BlastRadius, Calendar, Guardrail, Playbook, ScalingPolicy, Target};
+use crate::ids::{CalendarId, GuardrailId, PlaybookId, PolicyId, Region, TargetId};
 
 /// A complete, consistent set of documents.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,7 @@ pub struct Documents {
     policies: BTreeMap<PolicyId, ScalingPolicy>,
     guardrails: BTreeMap<GuardrailId, Guardrail>,
     calendars: BTreeMap<CalendarId, Calendar>,
+    playbooks: BTreeMap<PlaybookId, Playbook>,
     access: Access,
     policy_of: BTreeMap<TargetId, PolicyId>,
     guardrails_of: BTreeMap<TargetId, Vec<GuardrailId>>,
@@ -57,17 +58,27 @@ impl Documents {
             policies,
             guardrails,
             calendars,
+            playbooks: BTreeMap::new(),
             access,
             policy_of,
             guardrails_of,
         }
     }
 
+    /// The same documents with these playbooks.
+    #[must_use]
+    pub fn with_playbooks(self, playbooks: impl IntoIterator<Item = Playbook>) -> Documents {
+        let playbooks = playbooks.into_iter().map(|it| (it.id.clone(), it)).collect();
+        Documents { playbooks, ..self }
+    }
+
     /// The same documents with only the targets of `region`: one daemon serves
     /// one region, and one effect touches one region.
     #[must_use]
     pub fn of_region(self, region: &Region) -> Documents {
-        let Documents { sha256, targets, policies, guardrails, calendars, access, .. } = self;
+        let Documents {
+            sha256, targets, policies, guardrails, calendars, playbooks, access, ..
+        } = self;
         let targets = targets.into_values().filter(|it| it.region == *region);
         Documents::new(
             sha256,
@@ -77,6 +88,7 @@ impl Documents {
             calendars.into_values(),
             access,
         )
+        .with_playbooks(playbooks.into_values())
     }
 
     /// Every target, by name.
@@ -138,6 +150,24 @@ impl Documents {
         self.calendars.get(id)
     }
 
+    /// Every playbook, by name.
+    pub fn playbooks(&self) -> impl ExactSizeIterator<Item = &Playbook> {
+        self.playbooks.values()
+    }
+
+    /// One playbook.
+    pub fn playbook(&self, id: &PlaybookId) -> Option<&Playbook> {
+        self.playbooks.get(id)
+    }
+
+    /// The targets that `playbook` is for, by name.
+    pub fn targets_of_playbook<'a>(
+        &'a self,
+        playbook: &'a Playbook,
+    ) -> impl Iterator<Item = &'a Target> {
+        self.targets.values().filter(|it| playbook.selector.selects(it))
+    }
+
     /// Who may do what.
     pub fn access(&self) -> &Access {
         &self.access
@@ -154,6 +184,10 @@ impl Documents {
 
     /// How many documents there are, but for `Access`, which is one in force.
     pub fn n_documents(&self) -> usize {
-        self.targets.len() + self.policies.len() + self.guardrails.len() + self.calendars.len()
+        self.targets.len()
+            + self.policies.len()
+            + self.guardrails.len()
+            + self.calendars.len()
+            + self.playbooks.len()
     }
 }

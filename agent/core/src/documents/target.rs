@@ -27,6 +27,51 @@ pub struct Target {
     pub price_usd_per_hour: Option<f64>,
     /// From asking for capacity to it being ready.
     pub lead_time: LeadTime,
+    /// Where playbooks reach it, beside its capacity.
+    pub actuators: Actuators,
+    /// Targets that it calls: symptoms of both are one incident.
+    pub depends_on: Vec<TargetId>,
+}
+
+/// Where playbooks reach a target. What is not here, they cannot do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actuators {
+    /// Restarts and replaces its instances.
+    pub instances: Option<ActuatorRef>,
+    /// Sets weights and drains instances.
+    pub traffic: Option<ActuatorRef>,
+    /// Says and sets the deployed revision.
+    pub deployment: Option<ActuatorRef>,
+}
+
+/// A way to act on the instances, the traffic or the deployment of a target. Closed on
+/// purpose: what is not here is reached through `webhook`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActuatorRef {
+    /// Servers of a HAProxy backend, through its runtime socket. For traffic.
+    Haproxy { socket: String, backend: String },
+    /// Instances of an AWS Auto Scaling group. For instances.
+    AwsAutoScalingGroup { group: String },
+    /// An AWS ECS service: its tasks are instances, its task definition the deployment.
+    AwsEcsService { cluster: String, service: String },
+    /// Any platform that speaks the signed protocol of `webhook` actuators.
+    Webhook { url: String, secret_file: String },
+    /// A service of the demo's region, in this process.
+    Simulated { service: String },
+}
+
+impl ActuatorRef {
+    /// The platform's name, for messages and metrics labels.
+    pub fn platform(&self) -> &'static str {
+        match self {
+            ActuatorRef::Haproxy { .. } => "haproxy",
+            ActuatorRef::AwsAutoScalingGroup { .. } => "aws_auto_scaling_group",
+            ActuatorRef::AwsEcsService { .. } => "aws_ecs_service",
+            ActuatorRef::Webhook { .. } => "webhook",
+            ActuatorRef::Simulated { .. } => "simulated",
+        }
+    }
 }
 
 /// From asking for capacity to it being ready.

@@ -164,7 +164,10 @@ impl Audit {
         let target = found.ok_or_else(|| format!("{id} is on unknown target {target}"))?;
         let pins = self.active(target, *at).filter_map(|it| match it.kind {
             OverrideKind::Pin { capacity } => Some(capacity),
-            OverrideKind::Freeze | OverrideKind::Hold | OverrideKind::NoScaleDown => None,
+            OverrideKind::Freeze
+            | OverrideKind::Takeover
+            | OverrideKind::Hold
+            | OverrideKind::NoScaleDown => None,
         });
         let pinned_at = pins.last();
         let policy = self.documents.policy_of(&target.id);
@@ -227,7 +230,7 @@ impl Audit {
         };
         let says = || format!("{} {} of {}", ruling.id, ruling.kind, ruling.scope);
         match ruling.kind {
-            OverrideKind::Freeze | OverrideKind::Hold => Err(says()),
+            OverrideKind::Freeze | OverrideKind::Takeover | OverrideKind::Hold => Err(says()),
             OverrideKind::NoScaleDown => require(it.from < it.to, says),
             OverrideKind::Pin { .. } => Ok(()),
         }?;
@@ -314,6 +317,18 @@ impl Audit {
             | Record::LeadTimeMissed { .. }
             | Record::ForecastPromoted { .. }
             | Record::ForecastDemoted { .. }
+            | Record::RunOpened { .. }
+            | Record::Run { .. }
+            | Record::Incident { .. }
+            | Record::Storm { .. }
+            | Record::Autonomy { .. }
+            | Record::NoticeRaised { .. }
+            | Record::NoticeEnded { .. }
+            | Record::OverrideEndAnnounced { .. }
+            | Record::HandedBack { .. }
+            | Record::LeftToPeople { .. }
+            | Record::Reviewed { .. }
+            | Record::ReviewOverdue { .. }
             | Record::RequestRefused { .. }
             | Record::Snapshot { .. } => Ok(()),
         }
@@ -323,7 +338,8 @@ impl Audit {
     /// the newer of two equals.
     fn ruling(&self, target: &Target, at: Timestamp) -> Option<&Override> {
         let rank = |it: &&Override| match it.kind {
-            OverrideKind::Freeze => 4,
+            OverrideKind::Freeze => 5,
+            OverrideKind::Takeover => 4,
             OverrideKind::Hold => 3,
             OverrideKind::NoScaleDown => 2,
             OverrideKind::Pin { .. } => 1,
@@ -381,6 +397,18 @@ impl Audit {
             | Record::LeadTimeMissed { .. }
             | Record::ForecastPromoted { .. }
             | Record::ForecastDemoted { .. }
+            | Record::RunOpened { .. }
+            | Record::Run { .. }
+            | Record::Incident { .. }
+            | Record::Storm { .. }
+            | Record::Autonomy { .. }
+            | Record::NoticeRaised { .. }
+            | Record::NoticeEnded { .. }
+            | Record::OverrideEndAnnounced { .. }
+            | Record::HandedBack { .. }
+            | Record::LeftToPeople { .. }
+            | Record::Reviewed { .. }
+            | Record::ReviewOverdue { .. }
             | Record::RequestRefused { .. }
             | Record::Snapshot { .. } => (),
         }

@@ -101,7 +101,7 @@ proptest! {
             Ok::<(), &str>(())
         });
         let committed = committed.unwrap();
-        for Effect::SetCapacity(effect) in &committed.effects {
+        for effect in committed.effects.iter().cloned().filter_map(Effect::into_set_capacity) {
             let is_of = |it: &&Record| {
                 matches!(
                     it,

@@ -37,7 +37,7 @@ enum Sight {
     CapacityUnknown,
 }
 
-const SITUATIONS: [(&str, Situation); 22] = [
+const SITUATIONS: [(&str, Situation); 23] = [
     ("idle", || scene(plain())),
     ("effect in flight", || {
         let mut scene = scene(plain());
@@ -68,6 +68,7 @@ const SITUATIONS: [(&str, Situation); 22] = [
         scene(guarded(Guardrail { protected: true, ..guardrail("keep-off", everything()) }))
     }),
     ("frozen", || under(OverrideAsked::Freeze)),
+    ("taken over", || under(OverrideAsked::Takeover)),
     ("freeze window", || {
         let window = FreezeWindow::new("new-year", "0 0 1 1 *", "UTC", seconds(86_400));
         let freeze_windows = vec![window.expect("the schedule is valid")];
@@ -110,10 +111,11 @@ const SITUATIONS: [(&str, Situation); 22] = [
 
 /// What is tried in each situation. The number is the load that the evaluation
 /// after it sees: 60 asks for 6 units, 20 for 2.
-const ATTEMPTS: [(&str, Option<OverrideAsked>, f64); 8] = [
+const ATTEMPTS: [(&str, Option<OverrideAsked>, f64); 9] = [
     ("evaluate up", None, 60.0),
     ("evaluate down", None, 20.0),
     ("freeze", Some(OverrideAsked::Freeze), 60.0),
+    ("takeover", Some(OverrideAsked::Takeover), 60.0),
     ("hold", Some(OverrideAsked::Hold), 60.0),
     ("no-scale-down", Some(OverrideAsked::NoScaleDown), 20.0),
     ("pin up", Some(OverrideAsked::Pin { capacity: Some(EIGHT) }), 20.0),
@@ -184,6 +186,7 @@ impl Scene {
         let mut said = match committed.answer.expect("every verb is answered") {
             Ok(Answer::OverrideSet { .. }) => "enforced".to_owned(),
             Ok(Answer::Expired { ended }) => format!("enforced ({} ended)", ended.len()),
+            Ok(other) => panic!("that is no answer to an override: {other:?}"),
             Err(refusal) => return format!("failed: {}", word(&refusal)),
         };
         for id in committed.withdrawn {

@@ -55,8 +55,14 @@ fn rig() -> Rig {
     rig
 }
 
-fn every_kind() -> [OverrideAsked; 4] {
-    [OverrideAsked::Freeze, OverrideAsked::Hold, OverrideAsked::NoScaleDown, pin(7)]
+fn every_kind() -> [OverrideAsked; 5] {
+    [
+        OverrideAsked::Freeze,
+        OverrideAsked::Takeover,
+        OverrideAsked::Hold,
+        OverrideAsked::NoScaleDown,
+        pin(7),
+    ]
 }
 
 #[test]
@@ -71,7 +77,7 @@ fn the_most_restrictive_override_rules_in_whatever_order_they_were_set() {
                 .iter()
                 .map(|it| match it {
                     Ok(Answer::OverrideSet { accepted, .. }) => accepted.kind.to_string(),
-                    Ok(Answer::Expired { .. }) => "expired".to_owned(),
+                    Ok(_) => "something else".to_owned(),
                     Err(_) => "refused".to_owned(),
                 })
                 .collect();
@@ -83,18 +89,27 @@ fn the_most_restrictive_override_rules_in_whatever_order_they_were_set() {
     }
     expect![[r#"
         freeze, freeze: refused 4->6 (frozen), refused 4->3 (frozen)
+        freeze, takeover: refused 4->6 (frozen), refused 4->3 (frozen)
         freeze, hold: refused 4->6 (frozen), refused 4->3 (frozen)
         freeze, no-scale-down: refused 4->6 (frozen), refused 4->3 (frozen)
         freeze, refused: refused 4->6 (frozen), refused 4->3 (frozen)
+        takeover, freeze: refused 4->6 (frozen), refused 4->3 (frozen)
+        takeover, takeover: refused 4->6 (taken_over), refused 4->3 (taken_over)
+        takeover, hold: refused 4->6 (taken_over), refused 4->3 (taken_over)
+        takeover, no-scale-down: refused 4->6 (taken_over), refused 4->3 (taken_over)
+        takeover, refused: refused 4->6 (taken_over), refused 4->3 (taken_over)
         hold, freeze: refused 4->6 (frozen), refused 4->3 (frozen)
+        hold, takeover: refused 4->6 (taken_over), refused 4->3 (taken_over)
         hold, hold: refused 4->6 (held), refused 4->3 (held)
         hold, no-scale-down: refused 4->6 (held), refused 4->3 (held)
         hold, refused: refused 4->6 (held), refused 4->3 (held)
         no-scale-down, freeze: refused 4->6 (frozen), refused 4->3 (frozen)
+        no-scale-down, takeover: refused 4->6 (taken_over), refused 4->3 (taken_over)
         no-scale-down, hold: refused 4->6 (held), refused 4->3 (held)
         no-scale-down, no-scale-down: effect 4->6, refused 4->3 (no_scale_down)
         no-scale-down, pin at 7: effect 4->7, effect 4->7
         pin at 7, freeze: refused 4->7 (frozen), refused 4->7 (frozen)
+        pin at 7, takeover: refused 4->7 (taken_over), refused 4->7 (taken_over)
         pin at 7, hold: refused 4->7 (held), refused 4->7 (held)
         pin at 7, no-scale-down: effect 4->7, effect 4->7
         pin at 7, pin at 7: effect 4->7, effect 4->7
@@ -188,8 +203,8 @@ fn an_override_withdraws_the_running_effects_that_contradict_it() {
         rig.handle(Input::Requested(request)).withdrawn.len()
     };
     // Going up to 6, going down to 3.
-    assert_eq!(every_kind().map(|it| withdrawn(it, 60.0)), [1, 1, 0, 1]);
-    assert_eq!(every_kind().map(|it| withdrawn(it, 30.0)), [1, 1, 1, 1]);
+    assert_eq!(every_kind().map(|it| withdrawn(it, 60.0)), [1, 1, 1, 0, 1]);
+    assert_eq!(every_kind().map(|it| withdrawn(it, 30.0)), [1, 1, 1, 1, 1]);
     assert_eq!([pin(6), pin(3)].map(|it| withdrawn(it, 60.0)), [0, 1]);
 }
 

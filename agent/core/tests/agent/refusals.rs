@@ -170,9 +170,7 @@ fn a_pin_needs_a_capacity_that_it_can_reach() {
     check(
         owner(),
         set_verb(pin(4), "safe", 60),
-        &expect![
-            "target `safe`: guardrail keep-off protects it; a pin cannot take effect under that"
-        ],
+        &expect!["target `safe`: guardrail keep-off protects it; it cannot take effect under that"],
     );
     let mut rig = Rig::new(&region(), 4);
     rig.look("a", 0.0);
@@ -182,7 +180,7 @@ fn a_pin_needs_a_capacity_that_it_can_reach() {
         ANA,
         set_verb(pin(2), "a", 60),
         &expect![
-            "target `a`: no scale-down by ana until 2026-01-01T01:00:00Z (ov-1): because; a pin cannot take effect under that"
+            "target `a`: no scale-down by ana until 2026-01-01T01:00:00Z (ov-1): because; it cannot take effect under that"
         ],
     );
     // Up is possible under a no-scale-down, so it is not refused.
@@ -194,7 +192,7 @@ fn a_pin_needs_a_capacity_that_it_can_reach() {
         ANA,
         set_verb(pin(2), "b", 60),
         &expect![
-            "target `b`: no scale-down by ana until 2026-01-01T01:00:00Z (ov-3): because; a pin cannot take effect under that"
+            "target `b`: no scale-down by ana until 2026-01-01T01:00:00Z (ov-3): because; it cannot take effect under that"
         ],
     );
 }
@@ -287,6 +285,22 @@ fn every_refusal_has_a_case_above() {
             RequestRefusal::NotInForce { .. } | RequestRefusal::NoneInForce { .. } => {
                 "what_is_not_in_force_cannot_be_expired"
             }
+            // Those of healing are tested with it.
+            RequestRefusal::NoPlaybook { .. }
+            | RequestRefusal::NoTarget { .. }
+            | RequestRefusal::CannotRun { .. }
+            | RequestRefusal::Parameter { .. }
+            | RequestRefusal::NoRun { .. }
+            | RequestRefusal::WrongPhase { .. }
+            | RequestRefusal::PlanChanged { .. }
+            | RequestRefusal::OwnRequest { .. }
+            | RequestRefusal::ApprovedAlready { .. }
+            | RequestRefusal::NotAnApprover { .. }
+            | RequestRefusal::NoIncident { .. }
+            | RequestRefusal::NothingToHandBack { .. }
+            | RequestRefusal::TooMuchAutonomy { .. }
+            | RequestRefusal::NoSuchActions { .. }
+            | RequestRefusal::NothingToReview { .. } => continue,
         };
         assert!(include_str!("refusals.rs").contains(&format!("fn {tested_above}()")));
     }

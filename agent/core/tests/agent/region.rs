@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use evenkeel_core::documents::{
-    Access, Autonomy, Behaviour, Documents, Foresight, Guardrail, Identity, LeadTime,
+    Access, Actuators, Autonomy, Behaviour, Documents, Foresight, Guardrail, Identity, LeadTime,
     OutsideChange, ProviderRef, Rule, ScalingPolicy, Selector, Shortfall, Signal, Step, Target,
 };
 use evenkeel_core::ids::Labels;
@@ -57,6 +57,8 @@ pub(crate) fn target(id: &str) -> Target {
         bounds: bounds(1, 20),
         price_usd_per_hour: None,
         lead_time: LeadTime::Measure,
+        actuators: Actuators::default(),
+        depends_on: Vec::new(),
     }
 }
 

@@ -59,9 +59,8 @@ impl Rig {
             journal.extend_from_slice(records);
             Ok::<(), Infallible>(())
         });
-        for Effect::SetCapacity(effect) in &committed.effects {
-            self.running.push(effect.clone());
-        }
+        let effects = committed.effects.iter().cloned();
+        self.running.extend(effects.filter_map(Effect::into_set_capacity));
         committed
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
 use super::ApiState;
+use super::alerts::Wakes;
 use super::answer::Failed;
 use super::endpoint::{Endpoint, Needs};
 use super::identity::{Failures, Peer, bearer};
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) journal_reads: Arc<Semaphore>,
     pub(crate) verifications: Arc<Semaphore>,
     pub(crate) exports: Arc<Semaphore>,
+    pub(crate) wakes: Wakes,
     reads: Semaphore,
     changes: Semaphore,
     failures: Failures,
@@ -41,6 +43,7 @@ impl Shared {
             // Why 1: it reads the whole file and takes a core while it does.
             verifications: Arc::new(Semaphore::new(1)),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            wakes: Wakes::default(),
             reads: Semaphore::new(READS_MAX),
             changes: Semaphore::new(CHANGES_MAX),
             failures: Failures::default(),

@@ -9,12 +9,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use evenkeel_core::api::ErrorAnswer;
 use evenkeel_core::documents::Denial;
-use evenkeel_core::overrides::{OVERRIDE_MAX, REASON_BYTES_MAX};
 use evenkeel_core::request::RequestRefusal;
-use evenkeel_core::units::show_duration;
 use evenkeel_store::StoreError;
 
 use super::limits::FAULTS_MAX;
+use super::refusals::status_and_hint;
 use crate::mailbox::Unavailable;
 
 /// A request that was not carried out.
@@ -94,67 +93,6 @@ impl From<RequestRefusal> for Failed {
 impl From<Denial> for Failed {
     fn from(denial: Denial) -> Failed {
         RequestRefusal::Denied(denial).into()
-    }
-}
-
-fn status_and_hint(refusal: &RequestRefusal) -> (StatusCode, String) {
-    const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
-    let longest = show_duration(OVERRIDE_MAX);
-    match refusal {
-        RequestRefusal::Denied(Denial::Unknown { .. }) => (
-            StatusCode::UNAUTHORIZED,
-            "ask an admin to add you to an `Access` document (`unix_user` or `token_hashes`)"
-                .to_owned(),
-        ),
-        RequestRefusal::Denied(Denial::Role { needed, .. }) => {
-            (StatusCode::FORBIDDEN, format!("an admin can grant `{needed}` in an `Access` document"))
-        }
-        RequestRefusal::Denied(Denial::Target { needed, .. }) => (
-            StatusCode::FORBIDDEN,
-            format!("narrow the scope to your own targets, or ask somebody with `{needed}` on all of them"),
-        ),
-        RequestRefusal::NoEnd | RequestRefusal::NoLength => (
-            UNPROCESSABLE,
-            "set field `for` to a duration with a unit, for example `4h` (on the command line `--for 4h`)"
-                .to_owned(),
-        ),
-        RequestRefusal::TooLong { .. } => (
-            UNPROCESSABLE,
-            format!("set field `for` to `{longest}` or less; what shall last longer belongs in a Guardrail"),
-        ),
-        RequestRefusal::NoReason => (
-            UNPROCESSABLE,
-            "set field `reason` to a few words (on the command line `--reason TEXT`)".to_owned(),
-        ),
-        RequestRefusal::ReasonTooLong { .. } => (
-            UNPROCESSABLE,
-            format!("shorten field `reason` to {REASON_BYTES_MAX} bytes; link the incident instead"),
-        ),
-        RequestRefusal::NothingInScope { .. } => (
-            StatusCode::NOT_FOUND,
-            "check field `scope`: a target's name, `team=payments,tier=web`, `region:NAME` or `all`"
-                .to_owned(),
-        ),
-        RequestRefusal::OutsideBounds { bounds, .. } => (
-            UNPROCESSABLE,
-            format!("set field `capacity` between {} and {}, or change the target's bounds", bounds.min, bounds.max),
-        ),
-        RequestRefusal::PinNeedsCapacity { .. } => {
-            (UNPROCESSABLE, "set field `capacity`, or pin the targets one by one".to_owned())
-        }
-        RequestRefusal::CurrentUnknown { .. } => (UNPROCESSABLE, "set field `capacity`".to_owned()),
-        RequestRefusal::Outranked { .. } => (
-            UNPROCESSABLE,
-            "wait until that is over or expire it, then pin; `evenkeel status TARGET` shows what rules it"
-                .to_owned(),
-        ),
-        RequestRefusal::TooMany => {
-            (UNPROCESSABLE, "expire overrides that nobody needs; `evenkeel status` lists them".to_owned())
-        }
-        RequestRefusal::NotInForce { .. } | RequestRefusal::NoneInForce { .. } => (
-            StatusCode::NOT_FOUND,
-            "`evenkeel status` lists the overrides in force; to have one again, set a new one".to_owned(),
-        ),
     }
 }
 

@@ -15,20 +15,19 @@ use serde::de::DeserializeOwned;
 use super::answer::{Failed, chain};
 use super::limits::{BODY_BYTES_MAX, BODY_DRAINED_BYTES_MAX, BODY_TIMEOUT};
 
-/// A JSON body of at most [`BODY_BYTES_MAX`].
+/// A JSON body of at most `MAX` bytes.
 #[derive(Debug)]
-pub(crate) struct Sent<T>(pub(crate) T);
+pub(crate) struct Sent<T, const MAX: usize = BODY_BYTES_MAX>(pub(crate) T);
 
-impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Sent<T> {
+impl<S: Sync, T: DeserializeOwned, const MAX: usize> FromRequest<S> for Sent<T, MAX> {
     type Rejection = Failed;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Sent<T>, Failed> {
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, read(request.into_body())).await.map_err(
-            |_| {
-                let error = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
-                Failed::new(StatusCode::REQUEST_TIMEOUT, error, "nothing has changed: try again")
-            },
-        )??;
+    async fn from_request(request: Request, _state: &S) -> Result<Sent<T, MAX>, Failed> {
+        let read = read(request.into_body(), MAX);
+        let bytes = tokio::time::timeout(BODY_TIMEOUT, read).await.map_err(|_| {
+            let error = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
+            Failed::new(StatusCode::REQUEST_TIMEOUT, error, "nothing has changed: try again")
+        })??;
         serde_json::from_slice(&bytes).map(Sent).map_err(|error| {
             let error = format!("the body is not what it must be: {error}");
             let hint = "`GET /v1/openapi.json` describes every body; nothing has changed";
@@ -37,7 +36,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Sent<T> {
     }
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, Failed> {
+async fn read(body: Body, bytes_max: usize) -> Result<Vec<u8>, Failed> {
     let mut bytes = Vec::new();
     let mut length = 0_usize;
     let mut pieces = body.into_data_stream();
@@ -47,15 +46,15 @@ async fn read(body: Body) -> Result<Vec<u8>, Failed> {
             Failed::new(StatusCode::BAD_REQUEST, error, "nothing has changed: try again")
         })?;
         length = length.saturating_add(piece.len());
-        if length <= BODY_BYTES_MAX {
+        if length <= bytes_max {
             bytes.extend_from_slice(&piece);
-        } else if BODY_DRAINED_BYTES_MAX < length {
+        } else if bytes_max.max(BODY_DRAINED_BYTES_MAX) < length {
             break;
         }
     }
-    if BODY_BYTES_MAX < length {
-        let error = format!("the body has {length} bytes or more, at most {BODY_BYTES_MAX}");
-        let hint = "shorten the reason; nothing has changed";
+    if bytes_max < length {
+        let error = format!("the body has {length} bytes or more, at most {bytes_max}");
+        let hint = "send less, for example a shorter reason; nothing has changed";
         return Err(Failed::new(StatusCode::PAYLOAD_TOO_LARGE, error, hint));
     }
     Ok(bytes)

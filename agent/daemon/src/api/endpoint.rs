@@ -28,6 +28,30 @@ pub enum Endpoint {
     SetOverride,
     /// `POST /v1/overrides/expire`
     Expire,
+    /// `GET /v1/incidents`
+    Incidents,
+    /// `GET /v1/incidents/{incident}`
+    Incident,
+    /// `POST /v1/incidents/{incident}/acknowledge`
+    Acknowledge,
+    /// `POST /v1/runs`
+    StartRun,
+    /// `GET /v1/runs/{run}`
+    Run,
+    /// `POST /v1/runs/{run}/approve`
+    Approve,
+    /// `POST /v1/runs/{run}/deny`
+    Deny,
+    /// `POST /v1/runs/{run}/abort`
+    Abort,
+    /// `POST /v1/runs/{run}/review`
+    Review,
+    /// `POST /v1/handback`
+    HandBack,
+    /// `POST /v1/autonomy`
+    Promote,
+    /// `POST /v1/alerts`
+    Alerts,
     /// `GET /v1/history`
     History,
     /// `GET /v1/audit/verify`
@@ -61,13 +85,25 @@ pub enum Needs {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Endpoint; 14] = [
+    pub const ALL: [Endpoint; 26] = [
         Endpoint::Status,
         Endpoint::Explain,
         Endpoint::Forecast,
         Endpoint::Overrides,
         Endpoint::SetOverride,
         Endpoint::Expire,
+        Endpoint::Incidents,
+        Endpoint::Incident,
+        Endpoint::Acknowledge,
+        Endpoint::StartRun,
+        Endpoint::Run,
+        Endpoint::Approve,
+        Endpoint::Deny,
+        Endpoint::Abort,
+        Endpoint::Review,
+        Endpoint::HandBack,
+        Endpoint::Promote,
+        Endpoint::Alerts,
         Endpoint::History,
         Endpoint::Verify,
         Endpoint::Export,
@@ -80,7 +116,8 @@ impl Endpoint {
 
     /// Its method.
     pub fn method(self) -> Method {
-        if self.is_change() { Method::POST } else { Method::GET }
+        // Alerts are posted, and change nothing.
+        if self.is_change() || self == Endpoint::Alerts { Method::POST } else { Method::GET }
     }
 
     /// Its path, with names of parameters in braces.
@@ -91,6 +128,18 @@ impl Endpoint {
             Endpoint::Forecast => "/v1/forecast/{target}",
             Endpoint::Overrides | Endpoint::SetOverride => "/v1/overrides",
             Endpoint::Expire => "/v1/overrides/expire",
+            Endpoint::Incidents => "/v1/incidents",
+            Endpoint::Incident => "/v1/incidents/{incident}",
+            Endpoint::Acknowledge => "/v1/incidents/{incident}/acknowledge",
+            Endpoint::StartRun => "/v1/runs",
+            Endpoint::Run => "/v1/runs/{run}",
+            Endpoint::Approve => "/v1/runs/{run}/approve",
+            Endpoint::Deny => "/v1/runs/{run}/deny",
+            Endpoint::Abort => "/v1/runs/{run}/abort",
+            Endpoint::Review => "/v1/runs/{run}/review",
+            Endpoint::HandBack => "/v1/handback",
+            Endpoint::Promote => "/v1/autonomy",
+            Endpoint::Alerts => "/v1/alerts",
             Endpoint::History => "/v1/history",
             Endpoint::Verify => "/v1/audit/verify",
             Endpoint::Export => "/v1/audit/export",
@@ -109,10 +158,24 @@ impl Endpoint {
             | Endpoint::Explain
             | Endpoint::Forecast
             | Endpoint::Overrides
+            | Endpoint::Incidents
+            | Endpoint::Incident
+            | Endpoint::Run
+            // It only wakes: whoever may look may ask for a look.
+            | Endpoint::Alerts
             | Endpoint::History
             | Endpoint::Verify
             | Endpoint::Export => Needs::Role(Role::Viewer),
-            Endpoint::SetOverride | Endpoint::Expire => Needs::Identity,
+            Endpoint::SetOverride
+            | Endpoint::Expire
+            | Endpoint::Acknowledge
+            | Endpoint::StartRun
+            | Endpoint::Approve
+            | Endpoint::Deny
+            | Endpoint::Abort
+            | Endpoint::Review
+            | Endpoint::HandBack
+            | Endpoint::Promote => Needs::Identity,
             Endpoint::Reload => Needs::Role(Role::Admin),
             Endpoint::Metrics => Needs::OverTls(Role::Viewer),
             Endpoint::OpenApi | Endpoint::Health | Endpoint::Ready => Needs::Nothing,
@@ -129,6 +192,18 @@ impl Endpoint {
             Endpoint::Overrides => "overrides",
             Endpoint::SetOverride => "override",
             Endpoint::Expire => "expire",
+            Endpoint::Incidents => "incidents",
+            Endpoint::Incident => "incident",
+            Endpoint::Acknowledge => "acknowledge",
+            Endpoint::StartRun => "playbook run",
+            Endpoint::Run => "run",
+            Endpoint::Approve => "approve",
+            Endpoint::Deny => "deny",
+            Endpoint::Abort => "abort",
+            Endpoint::Review => "review",
+            Endpoint::HandBack => "handback",
+            Endpoint::Promote => "promote",
+            Endpoint::Alerts => "alerts",
             Endpoint::History => "history",
             Endpoint::Verify => "audit_verify",
             Endpoint::Export => "audit_export",
@@ -143,11 +218,25 @@ impl Endpoint {
     /// Whether it changes something.
     pub fn is_change(self) -> bool {
         match self {
-            Endpoint::SetOverride | Endpoint::Expire | Endpoint::Reload => true,
+            Endpoint::SetOverride
+            | Endpoint::Expire
+            | Endpoint::Acknowledge
+            | Endpoint::StartRun
+            | Endpoint::Approve
+            | Endpoint::Deny
+            | Endpoint::Abort
+            | Endpoint::Review
+            | Endpoint::HandBack
+            | Endpoint::Promote
+            | Endpoint::Reload => true,
             Endpoint::Status
             | Endpoint::Explain
             | Endpoint::Forecast
             | Endpoint::Overrides
+            | Endpoint::Incidents
+            | Endpoint::Incident
+            | Endpoint::Run
+            | Endpoint::Alerts
             | Endpoint::History
             | Endpoint::Verify
             | Endpoint::Export

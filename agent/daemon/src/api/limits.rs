@@ -40,6 +40,17 @@ pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(4);
 /// Largest body of a request. Why 16 KiB: the largest override is below 1 KiB.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
 
+/// Largest notification of an Alertmanager. Why 1 MiB: 1,000 alerts of 1 KiB.
+pub(crate) const ALERTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most alerts of one notification. Why 1,000: a group of more says no more than that much
+/// is wrong, and one that matches is enough to look.
+pub(crate) const ALERTS_MAX: usize = 1_000;
+
+/// The agent is woken by alerts at most once in this time. Why 5 s: a third of the evaluation
+/// period, so that alerts at most quadruple the queries to Prometheus.
+pub(crate) const WAKE_PERIOD: Duration = Duration::from_secs(5);
+
 /// How much of a body that is too large is still read. Why 1 MiB: enough for
 /// nearly every client to finish writing and so to see the answer.
 pub(crate) const BODY_DRAINED_BYTES_MAX: usize = 1024 * 1024;

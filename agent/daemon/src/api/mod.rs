@@ -8,17 +8,21 @@
 //! that does it ([`crate::event_loop`]), the command line (its own crate).
 
 mod admission;
+mod alerts;
 mod answer;
 mod body;
 mod endpoint;
 mod forecast;
+mod healing;
 mod identity;
 mod journal;
 mod limits;
 mod listen;
 mod openapi;
 mod overrides;
+mod refusals;
 mod routes;
+mod runs;
 mod service;
 mod socket;
 mod stall;
@@ -34,12 +38,13 @@ use std::sync::Arc;
 use evenkeel_core::documents::Documents;
 use evenkeel_core::ids::Region;
 use evenkeel_store::VerifyingKey;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::forecasters::Forecasters;
 use crate::mailbox::Mailbox;
 use crate::metrics::Metrics;
 
+pub use alerts::AlertsAnswer;
 pub use endpoint::{Endpoint, Needs};
 pub use forecast::{ForecastAnswer, ForecastStep, SignalForecast};
 pub use journal::VerifyAnswer;
@@ -67,6 +72,8 @@ pub struct ApiState {
     pub documents_faults: watch::Receiver<Vec<String>>,
     /// Where to ask for the documents to be read again.
     pub reload: mpsc::Sender<ReloadWanted>,
+    /// Wakes who looks at the targets, so that it looks at once.
+    pub look_now: Arc<Notify>,
     /// What is expected of the targets' loads.
     pub forecasters: Forecasters,
     /// Counted here and shown at `/metrics`.

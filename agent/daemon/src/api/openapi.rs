@@ -12,7 +12,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{Endpoint, Needs, forecast, journal, overrides, service, status};
+use super::{
+    Endpoint, Needs, alerts, forecast, healing, journal, overrides, runs, service, status,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,6 +33,18 @@ use super::{Endpoint, Needs, forecast, journal, overrides, service, status};
         overrides::overrides,
         overrides::set_override,
         overrides::expire,
+        healing::incidents,
+        healing::incident,
+        healing::acknowledge,
+        healing::hand_back,
+        healing::promote,
+        runs::start_run,
+        runs::run,
+        runs::approve,
+        runs::deny,
+        runs::abort,
+        runs::review,
+        alerts::alerts,
         journal::history,
         journal::audit_verify,
         journal::audit_export,

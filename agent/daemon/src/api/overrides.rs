@@ -41,7 +41,7 @@ pub(crate) async fn overrides(
     asked.await.map(Json).map_err(Failed::unread)
 }
 
-/// Sets a freeze, hold, no-scale-down or pin. When this answers 200, it is in
+/// Sets a freeze, takeover, hold, no-scale-down or pin. When this answers 200, it is in
 /// force and durable.
 #[utoipa::path(
     post, path = "/v1/overrides", operation_id = "setOverride", request_body = OverrideRequest,
@@ -64,6 +64,7 @@ pub(crate) async fn set_override(
 ) -> Response {
     let word = match asked.kind {
         OverrideWord::Freeze => "freeze",
+        OverrideWord::Takeover => "takeover",
         OverrideWord::Hold => "hold",
         OverrideWord::NoScaleDown => "no-scale-down",
         OverrideWord::Pin => "pin",
@@ -84,7 +85,14 @@ fn override_set(answer: Answer, reply: Running) -> Result<OverrideAnswer, Failed
             effects_in_flight: reply.still_running,
             effects_withdrawn: reply.withdrawn,
         }),
-        Answer::Expired { .. } => Err(Failed::internal("an override was asked for, not an end")),
+        Answer::Expired { .. }
+        | Answer::RunChanged { .. }
+        | Answer::IncidentChanged { .. }
+        | Answer::HandedBack { .. }
+        | Answer::Promoted { .. }
+        | Answer::Reviewed { .. } => {
+            Err(Failed::internal("an override was asked for, and something else was answered"))
+        }
     }
 }
 
@@ -92,11 +100,18 @@ fn set_verb(asked: OverrideRequest) -> Result<Verb, Failed> {
     let OverrideRequest { kind, scope, duration, reason, capacity } = asked;
     let kind = match (kind, capacity) {
         (OverrideWord::Pin, capacity) => OverrideAsked::Pin { capacity },
-        (OverrideWord::Freeze | OverrideWord::Hold | OverrideWord::NoScaleDown, Some(_)) => {
+        (
+            OverrideWord::Freeze
+            | OverrideWord::Takeover
+            | OverrideWord::Hold
+            | OverrideWord::NoScaleDown,
+            Some(_),
+        ) => {
             let hint = "leave it out, or ask for a `pin`";
             return Err(Failed::field("capacity", "only a pin has one", hint));
         }
         (OverrideWord::Freeze, None) => OverrideAsked::Freeze,
+        (OverrideWord::Takeover, None) => OverrideAsked::Takeover,
         (OverrideWord::Hold, None) => OverrideAsked::Hold,
         (OverrideWord::NoScaleDown, None) => OverrideAsked::NoScaleDown,
     };
@@ -138,8 +153,13 @@ pub(crate) async fn expire(
 fn expired(answer: Answer, _: Running) -> Result<ExpireAnswer, Failed> {
     match answer {
         Answer::Expired { ended } => Ok(ExpireAnswer { enforced: true, expired: ended }),
-        Answer::OverrideSet { .. } => {
-            Err(Failed::internal("an end was asked for, not an override"))
+        Answer::OverrideSet { .. }
+        | Answer::RunChanged { .. }
+        | Answer::IncidentChanged { .. }
+        | Answer::HandedBack { .. }
+        | Answer::Promoted { .. }
+        | Answer::Reviewed { .. } => {
+            Err(Failed::internal("an end was asked for, and something else was answered"))
         }
     }
 }
@@ -160,13 +180,13 @@ fn expire_verb(asked: ExpireRequest) -> Result<Verb, Failed> {
 }
 
 /// Effects that contradict what was asked.
-struct Running {
+pub(super) struct Running {
     still_running: Vec<InFlightEffect>,
     withdrawn: Vec<InFlightEffect>,
 }
 
 /// Has the loop carry `verb` out. What reaches the loop is counted and logged there.
-async fn carry_out<T>(
+pub(super) async fn carry_out<T>(
     shared: &Shared,
     identity: Identity,
     verb: Verb,

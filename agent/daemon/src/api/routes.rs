@@ -14,7 +14,7 @@ use axum::routing::{MethodRouter, get, post};
 use super::admission::{Shared, admit};
 use super::answer::Failed;
 use super::endpoint::Endpoint;
-use super::{ApiState, forecast, journal, overrides, service, status};
+use super::{ApiState, alerts, forecast, healing, journal, overrides, runs, service, status};
 
 /// Everything that is served.
 pub(crate) fn router(state: ApiState) -> Router {
@@ -45,6 +45,18 @@ fn answering(endpoint: Endpoint) -> MethodRouter<Arc<Shared>> {
         Endpoint::Overrides => get(overrides::overrides),
         Endpoint::SetOverride => post(overrides::set_override),
         Endpoint::Expire => post(overrides::expire),
+        Endpoint::Incidents => get(healing::incidents),
+        Endpoint::Incident => get(healing::incident),
+        Endpoint::Acknowledge => post(healing::acknowledge),
+        Endpoint::StartRun => post(runs::start_run),
+        Endpoint::Run => get(runs::run),
+        Endpoint::Approve => post(runs::approve),
+        Endpoint::Deny => post(runs::deny),
+        Endpoint::Abort => post(runs::abort),
+        Endpoint::Review => post(runs::review),
+        Endpoint::HandBack => post(healing::hand_back),
+        Endpoint::Promote => post(healing::promote),
+        Endpoint::Alerts => post(alerts::alerts),
         Endpoint::History => get(journal::history),
         Endpoint::Verify => get(journal::audit_verify),
         Endpoint::Export => get(journal::audit_export),

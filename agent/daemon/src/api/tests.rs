@@ -5,6 +5,8 @@
 //! **Not here:** decisions (the core's tests), the real loop (`tests/end_to_end.rs`).
 
 mod access;
+mod alerts;
+mod healing;
 mod limits;
 mod reads;
 mod sockets;

@@ -9,12 +9,13 @@
 pub(crate) mod narration;
 pub(crate) mod region_source;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use evenkeel_core::ids::Region as RegionName;
-use evenkeel_providers::ProviderSettings;
+use evenkeel_providers::{ActuatorSettings, ProviderSettings};
 use evenkeel_sim::Region;
 use evenkeel_sim::scenario::region::RegionScenario;
 use evenkeel_sim::scenario::{self, DEMO, Scenario, ScenarioKind};
@@ -25,6 +26,7 @@ use crate::api::ApiSettings;
 use crate::clock::Clock;
 use crate::daemon::{self, DaemonError, Setting};
 use crate::event_loop::Narrator;
+use crate::notify::NotifySettings;
 use crate::source::MetricsSource;
 
 use narration::Narration;
@@ -143,6 +145,8 @@ async fn run_on(
     let region_name =
         RegionName::new("demo").map_err(|error| DemoError::BuiltIn(error.to_string()))?;
     let setting = Setting {
+        notifications: NotifySettings::nobody(region_name.clone()),
+        heartbeat: None,
         region: region_name,
         documents: vec![documents_file],
         store: path("evenkeel.db"),
@@ -156,6 +160,11 @@ async fn run_on(
             simulated: Some(Arc::clone(&region)),
             ..ProviderSettings::default()
         },
+        actuators: ActuatorSettings {
+            region: Some(Arc::clone(&region)),
+            ..ActuatorSettings::default()
+        },
+        drift_checks: BTreeMap::new(),
         source: MetricsSource::Region(RegionSource::new(region)),
         clock: Clock::scaled(start, scale),
         follows_wall_clock: false,

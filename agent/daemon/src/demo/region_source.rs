@@ -7,11 +7,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use evenkeel_core::documents::{Documents, ScalingPolicy, Signal, Target};
+use evenkeel_core::documents::{
+    Documents, Per, Playbook, PlaybookInput, ScalingPolicy, Signal, Target,
+};
+use evenkeel_core::heal::view::{InputReading, InputValue, PlaybookObservation};
 use evenkeel_core::ids::TargetId;
 use evenkeel_core::quality::{Absence, Reading, SignalReading, judge_sample};
 use evenkeel_sim::Region;
 use jiff::{SignedDuration, Timestamp};
+
+use crate::source::inputs;
 
 /// Days of past load that the region makes up.
 const HISTORY_DAYS: u32 = 14;
@@ -43,6 +48,34 @@ impl RegionSource {
                 let readings =
                     policy.signals.iter().map(|it| read(&region, now, policy, target, it));
                 (target.id.clone(), readings.collect())
+            })
+            .collect()
+    }
+
+    /// What the inputs of all playbooks are at `now`. The region knows services, not
+    /// their instances: an input per instance is not observed.
+    pub(crate) fn observe_inputs(
+        &self,
+        now: Timestamp,
+        documents: &Documents,
+    ) -> Vec<PlaybookObservation> {
+        let mut region = self.region.lock().unwrap_or_else(PoisonError::into_inner);
+        region.advance(now);
+        let observed = |playbook: &Playbook, target: &Target| {
+            let value = inputs::label_value_of(playbook, target);
+            let read = |input: &PlaybookInput| InputReading {
+                input: input.name.clone(),
+                reading: read_input(&region, now, value, input),
+            };
+            PlaybookObservation {
+                playbook: playbook.id.clone(),
+                target: target.id.clone(),
+                inputs: playbook.inputs.iter().map(read).collect(),
+            }
+        };
+        inputs::playbooks_in_use(documents)
+            .flat_map(|(playbook, targets)| {
+                targets.into_iter().map(|it| observed(playbook, it)).collect::<Vec<_>>()
             })
             .collect()
     }
@@ -87,4 +120,22 @@ fn read(
         Err(error) => Reading::Missing(Absence::Backend { message: error.to_string() }),
     };
     SignalReading { signal: signal.name.clone(), reading, usual_low: None, outlook: None }
+}
+
+fn read_input(
+    region: &Region,
+    now: Timestamp,
+    service: &str,
+    input: &PlaybookInput,
+) -> Result<InputValue, Absence> {
+    match input.per {
+        Per::Target => match region.metric(&input.query, service) {
+            Ok(Some((value, sampled_at))) => {
+                inputs::one(inputs::judge(now, value, sampled_at, input))
+            }
+            Ok(None) => Err(Absence::NoSeries),
+            Err(error) => Err(Absence::Backend { message: error.to_string() }),
+        },
+        Per::Everything | Per::Instance { .. } => Err(Absence::NotObserved),
+    }
 }

@@ -11,6 +11,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use evenkeel_core::heal::view::INSTANCES_SEEN_MAX;
+use evenkeel_core::ids::InstanceName;
 use jiff::{SignedDuration, Timestamp};
 use prometheus_http_query::response::{InstantVector, RangeVector, Sample};
 use serde::Deserialize;
@@ -70,6 +72,83 @@ pub(super) fn range(
     read(answer, "matrix", expected, split, |samples| samples.iter().map(point).collect())
 }
 
+/// The answer to a query that is about everything.
+#[derive(Debug)]
+pub(super) struct Lone {
+    /// The first series, if there is any.
+    pub(super) first: Option<Point>,
+    /// Series in the answer.
+    pub(super) n_series: usize,
+    /// The first warning, cut; the data is partial then.
+    pub(super) warning: Option<String>,
+}
+
+/// Reads the answer to an instant query that should be one series.
+pub(super) fn lone(answer: &Answer<'_>) -> Result<Lone, QueryError> {
+    let mut first = None;
+    let whole = each_series(answer, "vector", |series: InstantVector| {
+        if first.is_none() {
+            let (_, sample) = series.into_inner();
+            first = Some(point(&sample).ok_or(OUT_OF_RANGE)?);
+        }
+        Ok(())
+    })?;
+    Ok(Lone { first, n_series: whole.n_series, warning: whole.warning })
+}
+
+/// The instances of one label value.
+#[derive(Debug, Default)]
+pub(super) struct Instances {
+    /// By name; at most one more than [`INSTANCES_SEEN_MAX`].
+    pub(super) by_name: BTreeMap<InstanceName, Point>,
+    /// Series in the answer, all of them.
+    pub(super) n_series: usize,
+    /// Series without a name that an instance can have.
+    pub(super) n_nameless: usize,
+    /// Whether a name came twice.
+    pub(super) is_ambiguous: bool,
+}
+
+/// Reads the answer to an instant query with a series per instance.
+pub(super) fn instances(
+    answer: &Answer<'_>,
+    label: &str,
+    instance_label: &str,
+    expected: &Expected,
+) -> Result<Found<Instances>, QueryError> {
+    let mut by_value = BTreeMap::<String, Series<Instances>>::new();
+    let mut n_unknown = 0;
+    let whole = each_series(answer, "vector", |series: InstantVector| {
+        let (mut metric, sample) = series.into_inner();
+        let name = metric.get(instance_label).and_then(|it| InstanceName::new(it).ok());
+        let Some(value) = metric.remove(label).filter(|it| expected.contains(it)) else {
+            n_unknown += 1;
+            return Ok(());
+        };
+        let none = || Series { first: Instances::default(), n_series: 0 };
+        let series = by_value.entry(value).or_insert_with(none);
+        series.n_series += 1;
+        series.first.push(name, point(&sample).ok_or(OUT_OF_RANGE)?);
+        Ok(())
+    })?;
+    let Whole { n_series, warning } = whole;
+    Ok(Found { by_value, n_series, n_unknown, warning })
+}
+
+impl Instances {
+    fn push(&mut self, name: Option<InstanceName>, point: Point) {
+        self.n_series += 1;
+        let Some(name) = name else {
+            self.n_nameless += 1;
+            return;
+        };
+        // One more than allowed tells that there are too many.
+        if self.by_name.len() <= INSTANCES_SEEN_MAX {
+            self.is_ambiguous |= self.by_name.insert(name, point).is_some();
+        }
+    }
+}
+
 fn point(sample: &Sample) -> Option<Point> {
     let since_epoch = SignedDuration::try_from_secs_f64(sample.timestamp()).ok()?;
     Some((Timestamp::UNIX_EPOCH.checked_add(since_epoch).ok()?, sample.value()))
@@ -106,6 +185,41 @@ fn read<S: DeserializeOwned, R, T>(
     split: impl Fn(S) -> (Option<String>, R),
     convert: impl Fn(R) -> Option<T>,
 ) -> Result<Found<T>, QueryError> {
+    let mut by_value = BTreeMap::<String, Series<T>>::new();
+    let mut n_unknown = 0;
+    let whole = each_series(answer, result_type, |series: S| {
+        let (value, rest) = split(series);
+        match value.filter(|it| expected.contains(it)) {
+            None => n_unknown += 1,
+            Some(value) => match by_value.get_mut(&value) {
+                Some(known) => known.n_series += 1,
+                None => {
+                    let first = convert(rest).ok_or(OUT_OF_RANGE)?;
+                    by_value.insert(value, Series { first, n_series: 1 });
+                }
+            },
+        }
+        Ok(())
+    })?;
+    let Whole { n_series, warning } = whole;
+    Ok(Found { by_value, n_series, n_unknown, warning })
+}
+
+/// What is said of an answer's sample whose time no clock can have.
+const OUT_OF_RANGE: &str = "a sample's time is out of range";
+
+/// What concerns an answer as a whole.
+struct Whole {
+    n_series: usize,
+    warning: Option<String>,
+}
+
+/// Hands the series of an answer to `each`, one at a time.
+fn each_series<S: DeserializeOwned>(
+    answer: &Answer<'_>,
+    result_type: &'static str,
+    mut each: impl FnMut(S) -> Result<(), &'static str>,
+) -> Result<Whole, QueryError> {
     let (status, secrets) = (answer.status, answer.secrets);
     let unreadable = |error: serde_json::Error| QueryError::Unreadable {
         reason: clean(&error.to_string(), secrets),
@@ -132,32 +246,17 @@ fn read<S: DeserializeOwned, R, T>(
         let found = clean(&payload.result_type, secrets);
         return Err(QueryError::WrongType { found, expected: result_type });
     }
-    let mut found = Found {
-        by_value: BTreeMap::new(),
-        n_series: 0,
-        n_unknown: 0,
-        warning: frame.warnings.and_then(|it| first_warning(it, secrets)),
-    };
-    let each = |series: S| {
-        found.n_series += 1;
-        let (value, rest) = split(series);
-        match value.filter(|it| expected.contains(it)) {
-            None => found.n_unknown += 1,
-            Some(value) => match found.by_value.get_mut(&value) {
-                Some(known) => known.n_series += 1,
-                None => {
-                    let first = convert(rest).ok_or("a sample's time is out of range")?;
-                    found.by_value.insert(value, Series { first, n_series: 1 });
-                }
-            },
-        }
-        Ok(())
+    let warning = frame.warnings.and_then(|it| first_warning(it, secrets));
+    let mut n_series = 0;
+    let counted = |series: S| {
+        n_series += 1;
+        each(series)
     };
     let mut result = serde_json::Deserializer::from_str(payload.result.get());
     let too_many = std::cell::Cell::new(false);
-    let visitor = Each { each, too_many: &too_many, series: std::marker::PhantomData };
+    let visitor = Each { each: counted, too_many: &too_many, series: std::marker::PhantomData };
     match result.deserialize_seq(visitor) {
-        Ok(()) => Ok(found),
+        Ok(()) => Ok(Whole { n_series, warning }),
         Err(_) if too_many.get() => Err(QueryError::TooManySeries { series_max: SERIES_MAX }),
         Err(error) => Err(unreadable(error)),
     }

@@ -16,8 +16,9 @@ use jiff::Timestamp;
 use tracing::{debug, warn};
 
 use super::answer::{self, Found, Point};
-use super::client::Ask;
+use super::client::Answer;
 use super::error::QueryError;
+use super::exchange::Asked;
 use super::{Expected, PrometheusSource};
 
 /// What one pass over one policy saw.
@@ -46,27 +47,6 @@ pub struct QueryReport {
     pub warning: Option<String>,
     /// Why there is no answer, if so.
     pub error: Option<QueryError>,
-}
-
-/// When a request was on its way.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    started_at: Timestamp,
-    answered_at: Timestamp,
-}
-
-impl Asked {
-    /// The instant that a sample of `sampled_at` is judged at: of the instants at
-    /// which the request was on its way, the nearest.
-    ///
-    /// The server stamps a sample somewhere in that time. Judged at the start, a
-    /// query that had to queue there would look like a clock that is ahead; judged
-    /// at the end, our own wait would look like staleness. What this can hide is
-    /// at most the query's time-out.
-    fn judged_at(self, sampled_at: Timestamp) -> Timestamp {
-        // `max` of `started_at` last: a clock set back must not turn the range around.
-        sampled_at.min(self.answered_at).max(self.started_at)
-    }
 }
 
 impl PrometheusSource {
@@ -120,26 +100,19 @@ impl PrometheusSource {
         policy: &ScalingPolicy,
         signal: &Signal,
     ) -> (QueryReport, BTreeMap<TargetId, Reading>) {
-        let limit = self.settings.query_timeout;
-        let turn = tokio::time::timeout(limit, self.turns.acquire()).await;
-        let started_at = now();
-        let answered = match turn {
-            Ok(Ok(_turn)) => self.ask_now(now, expected, policy, signal).await,
-            // The semaphore is never closed; if it were, there would be no turn either.
-            Ok(Err(_)) | Err(_) => Err(QueryError::NoTurn { limit }),
-        };
+        let (label, theirs) = (policy.target_label.clone(), expected.clone());
+        let read = move |it: &Answer<'_>| answer::instant(it, &label, &theirs);
+        let (asked, answered) = self.exchange(now, &signal.query, read).await;
         let mut report = QueryReport {
             signal: signal.name.clone(),
-            duration: Duration::ZERO,
+            duration: asked.took(),
             n_series: 0,
             n_series_unknown: 0,
             warning: None,
             error: None,
         };
         match answered {
-            Ok((answered_at, found)) => {
-                let asked = Asked { started_at, answered_at };
-                report.duration = elapsed(started_at, answered_at);
+            Ok(found) => {
                 report.n_series = found.n_series;
                 report.n_series_unknown = found.n_unknown;
                 report.warning.clone_from(&found.warning);
@@ -150,7 +123,6 @@ impl PrometheusSource {
                 (report, verdicts(asked, expected, signal, &found))
             }
             Err(error) => {
-                report.duration = elapsed(started_at, now());
                 warn!(policy = %policy.id, signal = %signal.name, error = %error, "cannot observe");
                 let message = format!("policy `{}`, signal `{}`: {error}", policy.id, signal.name);
                 report.error = Some(error);
@@ -160,25 +132,6 @@ impl PrometheusSource {
             }
         }
     }
-
-    async fn ask_now(
-        &self,
-        now: &impl Fn() -> Timestamp,
-        expected: &Expected,
-        policy: &ScalingPolicy,
-        signal: &Signal,
-    ) -> Result<(Timestamp, Found<Point>), QueryError> {
-        let ask = Ask::Instant { query: signal.query.clone() };
-        let fetched = self.client.fetch(&ask).await?;
-        let answered_at = now();
-        let (label, expected) = (policy.target_label.clone(), expected.clone());
-        let found = fetched.parse(move |it| answer::instant(it, &label, &expected)).await?;
-        Ok((answered_at, found))
-    }
-}
-
-fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
 fn verdicts(
@@ -204,31 +157,4 @@ fn verdicts(
         verdicts.extend(targets.iter().map(|it| (it.clone(), reading.clone())));
     }
     verdicts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(started: i64, answered: i64, sampled: i64, judged: i64) {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let asked = Asked { started_at: at(started), answered_at: at(answered) };
-        assert_eq!(asked.judged_at(at(sampled)), at(judged));
-    }
-
-    #[test]
-    fn our_own_wait_makes_a_sample_neither_stale_nor_from_the_future() {
-        check(100, 109, 104, 104);
-        check(100, 109, 100, 100);
-        check(100, 109, 109, 109);
-        check(100, 109, 90, 100);
-        check(100, 109, 120, 109);
-    }
-
-    #[test]
-    fn a_clock_set_back_during_a_request_is_no_reason_to_panic() {
-        check(100, 40, 70, 100);
-        check(100, 40, 120, 100);
-    }
 }

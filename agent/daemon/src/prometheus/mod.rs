@@ -2,7 +2,8 @@
 //!
 //! **In:** documents, and settings that say where to ask and with which secrets.
 //! **Out:** one reading per signal and target, also when nothing could be
-//! read ([`PrometheusSource::observe`]), and the past as points
+//! read ([`PrometheusSource::observe`]), the same for the inputs of playbooks
+//! ([`PrometheusSource::observe_inputs`]), and the past as points
 //! ([`PrometheusSource::backfill`]).
 //! **Not here:** what follows from a reading (the core's), where points are kept
 //! (`evenkeel_forecast::history`), and when to ask (the event loop).
@@ -11,18 +12,21 @@ mod answer;
 mod backfill;
 mod client;
 mod error;
+mod exchange;
+mod inputs;
 mod instant;
 mod settings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use evenkeel_core::documents::{Documents, ScalingPolicy};
+use evenkeel_core::documents::{Documents, ScalingPolicy, Target};
 use evenkeel_core::ids::TargetId;
 use tokio::sync::Semaphore;
 
 pub use backfill::{BackfillReport, Gap};
 pub use error::{QueryError, SettingsError};
+pub use inputs::{InputReport, ObservedInputs};
 pub use instant::{Observed, QueryReport};
 pub use settings::{BasicAuth, PrometheusSettings};
 
@@ -90,12 +94,16 @@ struct Expected(Arc<BTreeMap<String, Vec<TargetId>>>);
 
 impl Expected {
     fn of(documents: &Documents, policy: &ScalingPolicy) -> Expected {
-        let mut targets: BTreeMap<String, Vec<TargetId>> = BTreeMap::new();
-        for target in documents.targets_of(&policy.id) {
-            let value = policy.label_value_of(target).to_owned();
-            targets.entry(value).or_default().push(target.id.clone());
+        let targets = documents.targets_of(&policy.id);
+        Expected::by_value(targets.map(|it| (policy.label_value_of(it), it)))
+    }
+
+    fn by_value<'a>(targets: impl Iterator<Item = (&'a str, &'a Target)>) -> Expected {
+        let mut by_value: BTreeMap<String, Vec<TargetId>> = BTreeMap::new();
+        for (value, target) in targets {
+            by_value.entry(value.to_owned()).or_default().push(target.id.clone());
         }
-        Expected(Arc::new(targets))
+        Expected(Arc::new(by_value))
     }
 
     fn contains(&self, value: &str) -> bool {

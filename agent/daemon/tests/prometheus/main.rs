@@ -9,13 +9,14 @@
 
 mod backfill;
 mod faults;
+mod inputs;
 mod secrets;
 mod signals;
 
 use std::time::Duration;
 
 use evenkeel_core::documents::{
-    Access, Autonomy, Behaviour, Documents, LeadTime, OutsideChange, ProviderRef, Rule,
+    Access, Actuators, Autonomy, Behaviour, Documents, LeadTime, OutsideChange, ProviderRef, Rule,
     ScalingPolicy, Selector, Signal, Step, Target,
 };
 use evenkeel_core::ids::{Labels, PolicyId, Region, SignalName, TargetId};
@@ -38,6 +39,8 @@ fn target(id: &str, service: Option<&str>) -> Target {
         bounds: Bounds { min: Capacity(1), max: Capacity(10) },
         price_usd_per_hour: None,
         lead_time: LeadTime::Measure,
+        actuators: Actuators::default(),
+        depends_on: Vec::new(),
     }
 }
 

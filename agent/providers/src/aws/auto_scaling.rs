@@ -196,22 +196,22 @@ fn group_of(reference: &ProviderRef) -> Result<&str, ReadError> {
         ProviderRef::AwsAutoScalingGroup { group } => Ok(group),
         ProviderRef::AwsEcsService { .. }
         | ProviderRef::Webhook { .. }
-        | ProviderRef::Simulated { .. } => Err(misrouted(reference, PLATFORM)),
+        | ProviderRef::Simulated { .. } => Err(misrouted(reference.platform(), PLATFORM)),
     }
 }
 
-fn what(name: &str) -> String {
+pub(super) fn what(name: &str) -> String {
     format!("Auto Scaling group `{}`", shown_name(name))
 }
 
-fn absent(name: &str) -> ReadError {
+pub(super) fn absent(name: &str) -> ReadError {
     ReadError::Absent {
         what: what(name),
         hint: "compare the name, the region and the account with the daemon's".to_owned(),
     }
 }
 
-fn being_deleted(name: &str) -> ReadError {
+pub(super) fn being_deleted(name: &str) -> ReadError {
     ReadError::Unusable { what: what(name), state: "is being deleted".to_owned() }
 }
 

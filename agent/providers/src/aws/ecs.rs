@@ -42,7 +42,7 @@ pub(crate) struct EcsServices {
 }
 
 /// Where a service is: cluster, then service.
-type Place<'a> = (&'a str, &'a str);
+pub(super) type Place<'a> = (&'a str, &'a str);
 
 /// What a service says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,27 +211,27 @@ fn place_of(reference: &ProviderRef) -> Result<Place<'_>, ReadError> {
         ProviderRef::AwsEcsService { cluster, service } => Ok((cluster, service)),
         ProviderRef::AwsAutoScalingGroup { .. }
         | ProviderRef::Webhook { .. }
-        | ProviderRef::Simulated { .. } => Err(misrouted(reference, PLATFORM)),
+        | ProviderRef::Simulated { .. } => Err(misrouted(reference.platform(), PLATFORM)),
     }
 }
 
-fn check_place((cluster, service): Place<'_>) -> Result<(), String> {
+pub(super) fn check_place((cluster, service): Place<'_>) -> Result<(), String> {
     check_name(cluster).map_err(|reason| format!("the cluster: {reason}"))?;
     check_name(service)
 }
 
-fn what((cluster, service): Place<'_>) -> String {
+pub(super) fn what((cluster, service): Place<'_>) -> String {
     format!("ECS service `{}` of cluster `{}`", shown_name(service), shown_name(cluster))
 }
 
-fn absent(place: Place<'_>) -> ReadError {
+pub(super) fn absent(place: Place<'_>) -> ReadError {
     ReadError::Absent {
         what: what(place),
         hint: "compare the names, the region and the account with the daemon's".to_owned(),
     }
 }
 
-fn unusable(place: Place<'_>, state: &str) -> ReadError {
+pub(super) fn unusable(place: Place<'_>, state: &str) -> ReadError {
     ReadError::Unusable { what: what(place), state: state.to_owned() }
 }
 

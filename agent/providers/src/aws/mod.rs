@@ -1,14 +1,17 @@
 //! AWS: Auto Scaling groups and ECS services.
 //!
 //! **In:** settings; whatever they leave open comes from the standard chain.
-//! **Out:** the two platforms, each with a client that may retry (to read) and
-//! one that never does (to set).
+//! **Out:** the two platforms, for capacities and for playbooks, each with a client that
+//! may retry (to read) and one that never does (to set).
 //! **Not here:** the meaning of errors (see [`failure`]), single operations (see
-//! [`auto_scaling`], [`ecs`]).
+//! [`auto_scaling`], [`ecs`], [`instances`], [`ecs_tasks`]).
 
 mod auto_scaling;
 mod ecs;
+mod ecs_deployment;
+mod ecs_tasks;
 mod failure;
+mod instances;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -22,6 +25,8 @@ use crate::settings::{AwsSettings, SettingsError, shown_url};
 
 pub(crate) use auto_scaling::AutoScalingGroups;
 pub(crate) use ecs::EcsServices;
+pub(crate) use ecs_tasks::ServiceTasks;
+pub(crate) use instances::GroupInstances;
 
 /// Requests in flight per platform. Why 4: ten thousand groups are a hundred
 /// requests; AWS throttles an account that sends them all at once.
@@ -39,6 +44,15 @@ pub(crate) async fn connect(
         AutoScalingGroups::new(&config, limits, Clock::clone(clock)),
         EcsServices::new(&config, limits, Clock::clone(clock)),
     ))
+}
+
+/// Prepares the clients for playbooks; as [`connect`].
+pub(crate) async fn connect_actuators(
+    settings: &AwsSettings,
+    limits: Limits,
+) -> Result<(GroupInstances, ServiceTasks), SettingsError> {
+    let config = load(settings, limits).await?;
+    Ok((GroupInstances::new(&config, limits), ServiceTasks::new(&config, limits)))
 }
 
 async fn load(settings: &AwsSettings, limits: Limits) -> Result<SdkConfig, SettingsError> {

@@ -98,7 +98,7 @@ pub(super) fn to_report(
 }
 
 /// Status and the start of the body, for people.
-fn shown(answer: &Answer) -> String {
+pub(super) fn shown(answer: &Answer) -> String {
     let status = answer.status;
     match &answer.body {
         None => format!("HTTP {status} with a body that repeats the key"),

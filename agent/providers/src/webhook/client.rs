@@ -17,7 +17,8 @@ use crate::failure::{Failure, chain};
 use crate::providers::Limits;
 use crate::settings::{SettingsError, WebhookSettings};
 
-/// Largest answer, in bytes. The answers that mean anything have under 100.
+/// Largest answer about a capacity or an effect, in bytes. Those that mean anything have
+/// under 100.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1_024;
 
 /// How long a connection may lie idle and be used again. Why 10 s: long enough
@@ -32,32 +33,34 @@ const CA_BYTES_MAX: u64 = 1_024 * 1_024;
 
 /// A URL that signed requests may be sent to, and the key to sign them with.
 #[derive(Debug)]
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     url: Url,
     key: Key,
+    /// Largest answer that is read from it, in bytes.
+    answer_bytes_max: usize,
 }
 
 /// What a request to set says of its effect.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Effect<'a> {
+pub(crate) struct Effect<'a> {
     /// Idempotency key.
-    pub(super) id: &'a str,
+    pub(crate) id: &'a str,
     /// Fencing token.
-    pub(super) term: u64,
+    pub(crate) term: u64,
 }
 
 /// An answer that came whole.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    /// At most [`ANSWER_BYTES_MAX`]. `None` when it repeats the key, which must
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// At most what the endpoint allows. `None` when it repeats the key, which must
     /// not reach a log.
-    pub(super) body: Option<Vec<u8>>,
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 impl Endpoint {
     /// Checks the URL and reads the key.
-    pub(super) async fn open(url: &str, secret_file: &str) -> Result<Endpoint, Failure> {
+    pub(crate) async fn open(url: &str, secret_file: &str) -> Result<Endpoint, Failure> {
         let url = checked_url(url).map_err(Failure::NotSent)?;
         let path = PathBuf::from(secret_file);
         // The file may be on a disk that hangs.
@@ -65,19 +68,30 @@ impl Endpoint {
             .await
             .map_err(|error| Failure::NotSent(format!("reading the key file failed: {error}")))?
             .map_err(|error| Failure::NotSent(error.to_string()))?;
-        Ok(Endpoint { url, key })
+        Ok(Endpoint { url, key, answer_bytes_max: ANSWER_BYTES_MAX })
+    }
+
+    /// The place below this one, `url/PART/…` before any query, with another limit for
+    /// answers. Each part is one segment, whatever it contains.
+    pub(super) fn below(&self, parts: &[&str], answer_bytes_max: usize) -> Result<Self, Failure> {
+        let mut url = self.url.clone();
+        url.path_segments_mut()
+            .map_err(|()| Failure::NotSent("its URL has no path".to_owned()))?
+            .pop_if_empty()
+            .extend(parts);
+        Ok(Endpoint { url, key: self.key.clone(), answer_bytes_max })
     }
 }
 
 /// Sends requests. Follows no redirect, uses no proxy, retries nothing.
-pub(super) struct Client {
+pub(crate) struct Client {
     /// Or why there is none; found out at start, told to whoever needs it.
     client: Result<reqwest::Client, String>,
     limits: Limits,
 }
 
 impl Client {
-    pub(super) fn new(settings: &WebhookSettings, limits: Limits) -> Result<Client, SettingsError> {
+    pub(crate) fn new(settings: &WebhookSettings, limits: Limits) -> Result<Client, SettingsError> {
         let WebhookSettings { ca_file } = settings;
         let authorities = ca_file.as_deref().map(read_authorities).transpose()?;
         let client = reqwest::Client::builder()
@@ -105,7 +119,7 @@ impl Client {
     }
 
     /// Sends one request and reads its answer, within the limit for one request.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         endpoint: &Endpoint,
         method: Method,
@@ -114,7 +128,7 @@ impl Client {
         body: &str,
     ) -> Result<Answer, Failure> {
         let client = self.client.as_ref().map_err(|it| Failure::NotSent(it.clone()))?;
-        let Endpoint { url, key } = endpoint;
+        let Endpoint { url, key, answer_bytes_max } = endpoint;
         let path = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
@@ -139,9 +153,9 @@ impl Client {
         let status = answer.status().as_u16();
         let mut body = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(|error| self.failure(error))? {
-            if ANSWER_BYTES_MAX < body.len() + piece.len() {
+            if *answer_bytes_max < body.len() + piece.len() {
                 return Err(Failure::Silent(format!(
-                    "the answer (HTTP {status}) is longer than {ANSWER_BYTES_MAX} bytes"
+                    "the answer (HTTP {status}) is longer than {answer_bytes_max} bytes"
                 )));
             }
             body.extend_from_slice(&piece);
@@ -167,7 +181,7 @@ impl Client {
 }
 
 /// The URL, if signed requests may be sent there.
-fn checked_url(text: &str) -> Result<Url, String> {
+pub(crate) fn checked_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("its URL is not one: {error}"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("its URL has a user name or password; the key file is enough".to_owned());

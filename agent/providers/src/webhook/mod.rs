@@ -3,7 +3,7 @@
 //! **In:** a URL and a key file per target.
 //! **Out:** signed requests, each sent once, and what their answers mean.
 //! **Not here:** the signature (see [`signature`]), the key file (see [`key`]),
-//! the meaning of answers (see [`answer`]).
+//! the meaning of answers (see [`answer`]), what playbooks do over HTTP (see [`actuator`]).
 //!
 //! The contract for a platform's author is `agent/providers/WEBHOOK.md`. In short:
 //!
@@ -17,16 +17,20 @@
 //!   `Idempotency-Key`. A `term` lower than one seen before should get 409.
 //! - Every request is signed; see [`verify_signature`].
 
+mod actuator;
 mod answer;
-mod client;
+pub(crate) mod client;
 mod key;
 mod signature;
+
+use std::path::Path;
 
 use async_trait::async_trait;
 use evenkeel_core::documents::ProviderRef;
 use evenkeel_core::quality::CapacityReading;
 use evenkeel_core::units::Capacity;
 use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
 use reqwest::Method;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
@@ -38,6 +42,42 @@ use crate::settings::{SettingsError, WebhookSettings, shown_url};
 use client::{Client, Effect, Endpoint};
 
 pub use signature::{SignatureError, verify_signature};
+
+/// What a signed request carries; [`verify_signature`] checks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedHeaders {
+    /// The value of `Evenkeel-Timestamp`.
+    pub timestamp: String,
+    /// The value of `Evenkeel-Signature`.
+    pub signature: String,
+}
+
+/// A request cannot be signed. Says nothing of the key.
+#[derive(Debug, thiserror::Error)]
+#[error("the request cannot be signed: {0}")]
+pub struct SigningError(String);
+
+/// Signs a request of another part of the agent as those to a platform are. Reads the
+/// key anew, with the same demands on its file; blocks for as long as that takes.
+///
+/// `method` in capitals; `path` with its query, as in the request line.
+///
+/// # Errors
+///
+/// [`SigningError`] when the key file cannot be used.
+pub fn sign_request(
+    key_file: &Path,
+    at: Timestamp,
+    method: &str,
+    path: &str,
+    body: &[u8],
+) -> Result<SignedHeaders, SigningError> {
+    let key = key::read_key(key_file).map_err(|error| SigningError(error.to_string()))?;
+    let timestamp = at.as_second().to_string();
+    let signature = signature::sign(key.bytes(), &timestamp, method, path, body)
+        .ok_or_else(|| SigningError("its key is of no use".to_owned()))?;
+    Ok(SignedHeaders { timestamp, signature })
+}
 
 /// The platform's name.
 const PLATFORM: &str = "webhook";
@@ -134,7 +174,7 @@ fn place_of(reference: &ProviderRef) -> Result<(&str, &str), ReadError> {
         ProviderRef::Webhook { url, secret_file } => Ok((url, secret_file)),
         ProviderRef::AwsAutoScalingGroup { .. }
         | ProviderRef::AwsEcsService { .. }
-        | ProviderRef::Simulated { .. } => Err(misrouted(reference, PLATFORM)),
+        | ProviderRef::Simulated { .. } => Err(misrouted(reference.platform(), PLATFORM)),
     }
 }
 

@@ -26,7 +26,10 @@ pub(crate) const DESCRIBE: &str = "Action=DescribeAutoScalingGroups";
 pub(crate) const UPDATE: &str = "UpdateService";
 
 /// Settings for `endpoint`, with credentials from a file as in production.
-fn settings(endpoint: &str, call_timeout: Duration) -> (ProviderSettings, NamedTempFile) {
+pub(crate) fn settings(
+    endpoint: &str,
+    call_timeout: Duration,
+) -> (ProviderSettings, NamedTempFile) {
     let credentials = NamedTempFile::new().unwrap();
     let text = format!(
         "[testbed]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"

@@ -1,7 +1,8 @@
 //! A platform as its author would write it from the published contract.
 //!
 //! In: signed requests.
-//! Out: current and ready capacity; compare and set; one change per effect.
+//! Out: current and ready capacity; compare and set; one change per effect; below `/fleet`,
+//! two instances and a revision that playbooks reach.
 //! Not here: lost and odd answers (put `evenkeel_testbed::Proxy` in front).
 
 use std::collections::BTreeMap;
@@ -25,6 +26,11 @@ pub(crate) struct State {
     pub(crate) current: u64,
     /// Changes carried out, oldest first: effect and capacity.
     pub(crate) changes: Vec<(String, u64)>,
+    /// Instances out of traffic, and the revision other than `v42`.
+    pub(crate) drained: Vec<String>,
+    pub(crate) revision: Option<String>,
+    /// Actions carried out, oldest first: effect and body.
+    pub(crate) actions: Vec<(String, String)>,
     /// Why requests were turned away.
     pub(crate) complaints: Vec<String>,
 }
@@ -148,6 +154,9 @@ fn obey(
         state.complaints.push(error.to_string());
         return (401, json!({ "error": error.to_string() }));
     }
+    if let Some(part) = path.split('?').next().and_then(|it| it.strip_prefix("/fleet/")) {
+        return obey_fleet(method, part, headers, body, state);
+    }
     if method == "GET" {
         return (200, json!({ "current": state.current, "ready": state.current - 1 }));
     }
@@ -167,4 +176,67 @@ fn obey(
     state.current = desired;
     state.changes.push((effect, desired));
     (200, json!({ "desired": desired }))
+}
+
+/// As its author would write it from `iac/webhook-actuator.md`.
+fn obey_fleet(
+    method: &str,
+    part: &str,
+    headers: &BTreeMap<String, String>,
+    body: &[u8],
+    state: &mut State,
+) -> (u16, Value) {
+    let header = |name: &str| headers.get(name).map_or("", String::as_str);
+    let is_done = |id: &str| state.actions.iter().any(|it| it.0 == id);
+    match (method, part) {
+        ("GET", "instances" | "traffic") => {
+            let instances: Vec<Value> = ["web-1", "web-2"]
+                .iter()
+                .map(|name| {
+                    let is_drained = state.drained.iter().any(|it| it == name);
+                    json!({ "name": name, "zone": "eu-1a", "is_ready": true,
+                        "is_drained": is_drained, "weight": 100,
+                        "started_at": "2026-01-01T00:00:00Z" })
+                })
+                .collect();
+            (200, json!({ "instances": instances }))
+        }
+        ("GET", "revision") => {
+            let current = state.revision.as_deref().unwrap_or("v42");
+            (200, json!({ "current": current, "previous": "v41" }))
+        }
+        ("GET", _) => {
+            let id = part.strip_prefix("effects/").unwrap();
+            (200, json!({ "state": if is_done(id) { "done" } else { "none" } }))
+        }
+        ("POST", "act") => {
+            let order: Value = serde_json::from_slice(body).unwrap();
+            let effect = order["effect_id"].as_str().unwrap().to_owned();
+            // The headers repeat what is signed in the body.
+            assert_eq!(header("evenkeel-effect"), effect);
+            assert_eq!(header("idempotency-key"), effect);
+            assert_eq!(header("evenkeel-term"), order["term"].to_string());
+            if is_done(&effect) {
+                return (200, json!({ "effect_id": effect }));
+            }
+            let action = &order["action"];
+            match action["action"].as_str().unwrap() {
+                "set_drained" => {
+                    let names: Vec<String> =
+                        serde_json::from_value(action["instances"].clone()).unwrap();
+                    state.drained.retain(|it| !names.contains(it));
+                    if action["is_drained"] == true {
+                        state.drained.extend(names);
+                    }
+                }
+                "set_revision" => {
+                    state.revision = action["revision"].as_str().map(str::to_owned);
+                }
+                other => return (422, json!({ "error": format!("cannot {other}") })),
+            }
+            state.actions.push((effect.clone(), String::from_utf8_lossy(body).into_owned()));
+            (200, json!({ "effect_id": effect }))
+        }
+        _ => (404, json!({})),
+    }
 }

@@ -28,7 +28,7 @@ struct World {
     folder: TempDir,
 }
 
-fn key_file(folder: &TempDir, name: &str, key: &str, mode: u32) -> PathBuf {
+pub(crate) fn key_file(folder: &TempDir, name: &str, key: &str, mode: u32) -> PathBuf {
     let path = folder.path().join(name);
     std::fs::write(&path, key).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();

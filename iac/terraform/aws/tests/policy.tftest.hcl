@@ -66,6 +66,42 @@ run "sets_only_what_is_listed_and_tagged" {
   }
 }
 
+run "healing_adds_what_replaces_and_nothing_else" {
+  command = plan
+
+  variables {
+    heal_instances = true
+  }
+
+  assert {
+    condition = [
+      for it in jsondecode(output.policy_json).Statement : it.Sid if it.Effect == "Allow"
+    ] == ["ReadGroups", "SetGroups", "ReadServices", "SetServices", "ReplaceInstances", "ReadTasks", "ReplaceTasks"]
+    error_message = "The policy allows something else: ${output.policy_json}"
+  }
+
+  assert {
+    condition = one([
+      for it in jsondecode(output.policy_json).Statement : it if it.Sid == "ReplaceInstances"
+      ]) == {
+      Sid       = "ReplaceInstances"
+      Effect    = "Allow"
+      Action    = "autoscaling:TerminateInstanceInAutoScalingGroup"
+      Resource  = "arn:aws:autoscaling:eu-central-1:123456789012:autoScalingGroup:*:autoScalingGroupName/web"
+      Condition = { StringEquals = { "aws:ResourceTag/evenkeel" = "managed" } }
+    }
+    error_message = "Instances may be ended beyond what is listed and tagged: ${output.policy_json}"
+  }
+
+  assert {
+    condition = alltrue([
+      for action in ["autoscaling:Delete*", "ecs:Delete*", "ec2:TerminateInstances", "iam:*"] :
+      contains(one([for it in jsondecode(output.policy_json).Statement : it.Action if it.Effect == "Deny"]), action)
+    ])
+    error_message = "The policy does not deny what destroys: ${output.policy_json}"
+  }
+}
+
 run "empty_lists_allow_nothing" {
   command = plan
 

@@ -26,6 +26,9 @@ fn deed_name(deed: &Deed) -> &'static str {
         Deed::ReplaceGray { .. } => "replace_gray",
         Deed::Promote { .. } => "promote",
         Deed::Drain { .. } => "drain",
+        Deed::Takeover { .. } => "takeover",
+        Deed::HandBack { .. } => "handback",
+        Deed::StandBy { .. } => "stand_by",
     }
 }
 
@@ -37,9 +40,12 @@ fn deed_seconds(deed: &Deed) -> i64 {
         | Deed::NoScaleDown { seconds, .. }
         | Deed::Pin { seconds, .. }
         | Deed::Shed { seconds, .. }
+        | Deed::Takeover { seconds, .. }
         | Deed::Drain { seconds, .. } => *seconds,
         Deed::Restart { ratio, apart, .. } => whole_seconds((1.0 / ratio).ceil()) * apart,
         Deed::ExpireAll
+        | Deed::HandBack { .. }
+        | Deed::StandBy { .. }
         | Deed::SetByHand { .. }
         | Deed::ReplaceGray { .. }
         | Deed::Promote { .. } => 0,
@@ -65,7 +71,10 @@ fn every_kind_is_drawn_in_some_seeds_and_left_out_of_others() {
             | Deed::Shed { .. }
             | Deed::ReplaceGray { .. }
             | Deed::Promote { .. }
-            | Deed::Drain { .. } => deed_name(&it.deed),
+            | Deed::Drain { .. }
+            | Deed::Takeover { .. }
+            | Deed::HandBack { .. }
+            | Deed::StandBy { .. } => deed_name(&it.deed),
         }));
         for kind in kinds {
             *seeds_with.entry(kind).or_default() += 1;

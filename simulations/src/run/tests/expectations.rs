@@ -141,7 +141,7 @@ fn what_must_not_be_is_told_of_once_and_only_inside_of_its_span() {
         second.name = "other".to_owned();
         scenario.world.services.push(second);
         scenario.must_not = vec![must_not];
-        let mut verdict = Verdict::new(&scenario, 0, scenario.lasts);
+        let mut verdict = Verdict::new(&scenario, Controller::Evenkeel, 0, scenario.lasts);
         let mut violations = Violations::default();
         for (at, service, change, is_against) in changes {
             verdict.changed(at, at, service, change, is_against, &mut violations);
@@ -178,8 +178,10 @@ fn only_a_promotion_that_loses_writes_of_that_service_is_told_of() {
     let mut scenario = scenario("");
     scenario.must_not = vec![MustNot::LoseWrites { service: 0 }];
     let told = |service, writes| {
-        let (mut verdict, mut violations) =
-            (Verdict::new(&scenario, 0, scenario.lasts), Violations::default());
+        let (mut verdict, mut violations) = (
+            Verdict::new(&scenario, Controller::Evenkeel, 0, scenario.lasts),
+            Violations::default(),
+        );
         verdict.lost_writes(0, service, writes, &mut violations);
         violations.list.len()
     };

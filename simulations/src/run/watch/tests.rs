@@ -4,16 +4,22 @@
 //! **Out:** panics of failed tests.
 //! **Not here:** bugs of the agent that these find (`simulations/planted/`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use evenkeel_core::documents::{Documents, SourceText, load};
+use evenkeel_core::condition::Condition;
+use evenkeel_core::documents::{Autonomy, Documents, Playbook, SourceText, load};
 use evenkeel_core::effect::{EffectOutcome, SetCapacity};
-use evenkeel_core::ids::{Actor, EffectId, OverrideId, TargetId, Term};
+use evenkeel_core::ids::{
+    Actor, EffectId, OverrideId, PlaybookId, RunId, StepName, TargetId, Term,
+};
 use evenkeel_core::overrides::{Override, OverrideKind, Scope};
+use evenkeel_core::run::plan::{Plan, PlannedKind, PlannedStep, PlannedUndo, PlannedVerification};
+use evenkeel_core::run::{Phase, Run, RunCause};
 use evenkeel_core::units::Capacity;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
+use super::acts::is_of_allowed_run;
 use super::*;
 use crate::run::tests::{SURGE, scenario};
 use crate::run::{Controller, Driver, Engine, Settings};
@@ -273,6 +279,76 @@ fn documents_are_kept_to() {
         let it = Scene::new().with_documents(|text| text.replace(from, to));
         assert_eq!(it.down_alone(), expected, "{name}");
     }
+}
+
+/// A run that sets a capacity of 16 and would set 8 to undo it.
+fn run_of_a_playbook(autonomy: Autonomy, is_dry: bool, passed: &[u16]) -> Run {
+    let sets =
+        |desired: u32| evenkeel_core::action::Action::SetCapacity { desired: Capacity(desired) };
+    let step = PlannedStep {
+        name: StepName::new("add").expect("a name"),
+        kind: PlannedKind::Act { action: sets(16) },
+        undo: PlannedUndo::Act { action: sets(8) },
+        gate: None,
+        share_max: 1.0,
+        details: Vec::new(),
+    };
+    let environment = Playbook::environment(&[], &BTreeMap::new());
+    let condition = Condition::parse("1 <= target.ready", &environment).expect("it is one");
+    let playbook = PlaybookId::new("backlog").expect("a name");
+    let target = TargetId::new("web").expect("a name");
+    let plan = Plan {
+        capacity: None,
+        playbook: playbook.clone(),
+        playbook_sha256: "00".to_owned(),
+        target: target.clone(),
+        target_generation: "00".to_owned(),
+        parameters: BTreeMap::new(),
+        steps: vec![step],
+        verification: PlannedVerification {
+            condition,
+            holds_for: SignedDuration::ZERO,
+            within: SignedDuration::from_mins(5),
+        },
+    };
+    Run {
+        id: RunId(1),
+        playbook,
+        playbook_sha256: "00".to_owned(),
+        target,
+        incident: None,
+        cause: RunCause::Scheduled,
+        parameters: BTreeMap::new(),
+        is_dry,
+        autonomy,
+        opened_at: Timestamp::UNIX_EPOCH,
+        phase: Phase::Planning { since: Timestamp::UNIX_EPOCH },
+        plan: Some(plan),
+        n_plans: 1,
+        approvals: Vec::new(),
+        passed: passed.to_vec(),
+        befores: BTreeMap::new(),
+        touched: Vec::new(),
+        n_sent: BTreeMap::new(),
+        n_undos_sent: BTreeMap::new(),
+        aborted: None,
+    }
+}
+
+#[test]
+fn a_run_may_set_what_its_plan_says_and_somebody_allowed() {
+    let auto = run_of_a_playbook(Autonomy::Auto, false, &[]);
+    let check = |run: &Run, to: u32, expected: bool| {
+        assert_eq!(is_of_allowed_run(Some(run), Capacity(to)), expected, "{to} of {run:?}");
+    };
+    check(&auto, 16, true);
+    check(&auto, 8, true);
+    check(&auto, 9, false);
+    check(&run_of_a_playbook(Autonomy::Auto, true, &[]), 16, false);
+    check(&run_of_a_playbook(Autonomy::Approve, false, &[]), 16, false);
+    check(&run_of_a_playbook(Autonomy::Approve, false, &[0]), 16, true);
+    check(&Run { plan: None, ..auto }, 16, false);
+    assert!(!is_of_allowed_run(None, Capacity(16)));
 }
 
 #[test]

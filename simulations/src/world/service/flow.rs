@@ -53,7 +53,8 @@ impl Service {
             Second { now, work, success_ratio, depends, wait: 0.0, p95: 0.0, busy: 0.0 };
         second.depends.seconds *= 1.0 - error_ratio;
         second.depends.variance *= 1.0 - error_ratio;
-        let is_down = self.turned.is_down && !self.is_promoted;
+        let is_stopped = self.kept.stops(now, &self.turned);
+        let is_down = self.turned.is_down && !self.is_promoted || is_stopped;
         let queue = self.serve(&arrivals, is_down, &mut second, waits, &mut outcome);
 
         if 0.0 < outcome.errors {
@@ -77,7 +78,7 @@ impl Service {
 
     /// Adds the calls of one second to what reaches the callees.
     pub(in crate::world) fn call(&self, passed: &Passed, inflows: &mut [f64]) {
-        for call in &self.calls {
+        for call in self.calls.iter().filter(|it| !it.is_broken) {
             if let Some(inflow) = inflows.get_mut(call.service) {
                 *inflow += passed.calls * call.per_request + passed.start_calls;
             }
@@ -113,6 +114,12 @@ impl Service {
                 continue;
             };
             let n = call.per_request * misses;
+            if call.is_broken {
+                if call.is_needed {
+                    depends.success_ratio *= (1.0 - n).max(0.0);
+                }
+                continue;
+            }
             depends.seconds += n * view.seconds;
             // Below one call per request, whether there is one adds to the spread.
             depends.variance += n * (2.0 - n).max(1.0) * view.seconds * view.seconds;
@@ -161,7 +168,9 @@ impl Service {
                     }
                     return 0.0;
                 }
-                for (lane, (slots, share, timing)) in lanes.iter_mut().zip(sides) {
+                let seen = self.lanes_seen.iter_mut();
+                for ((lane, (slots, share, timing)), seen) in lanes.iter_mut().zip(sides).zip(seen)
+                {
                     if slots.servers <= 0.0 {
                         // Its units have gone, and what waited for them.
                         if 0.0 < lane.queue() {
@@ -171,6 +180,7 @@ impl Service {
                     }
                     let room = room * share;
                     let before = outcome.served;
+                    let errors_before = outcome.errors;
                     let arrivals = &arrivals.times(share);
                     let station =
                         second.station(slots, arrivals, room, &timing, &mut lane.by_chance, waits);
@@ -187,10 +197,16 @@ impl Service {
                         lane.pass_second(second.now, admitted, *capacity, room, response, outcome);
                     second.note(&station, outcome.served - before, wait, share);
                     queue += (lane.queue() + lane.by_chance).min(room.max(lane.queue()));
+                    if self.has_names {
+                        let errors = (outcome.errors - errors_before) / arrivals.total().max(1e-9);
+                        *seen = (station.p95(wait).min(self.timeout), errors.clamp(0.0, 1.0));
+                    }
                 }
             }
             Work::Jobs(lanes) => {
-                for (jobs, (slots, share, timing)) in lanes.iter_mut().zip(sides) {
+                let seen = self.lanes_seen.iter_mut();
+                for ((jobs, (slots, share, timing)), seen) in lanes.iter_mut().zip(sides).zip(seen)
+                {
                     if share <= 0.0 && jobs.queue() <= 0.0 {
                         continue;
                     }
@@ -204,6 +220,9 @@ impl Service {
                     let wait = jobs.pass_second(arrivals, *capacity, room, response, outcome);
                     second.note(&station, outcome.served - before, wait, share);
                     queue += (jobs.queue() + jobs.by_chance).min(room.max(jobs.queue()));
+                    if self.has_names {
+                        *seen = (station.p95(wait), 0.0);
+                    }
                 }
             }
         }

@@ -38,6 +38,14 @@ pub(super) struct Station {
     pub(super) full: f64,
 }
 
+impl Station {
+    /// 95th percentile of the time of an answer that waited so long, in seconds.
+    pub(super) fn p95(&self, wait: f64) -> f64 {
+        let Response { mean, deviation, .. } = self.response;
+        wait + mean + deviation * (LN_20 - 1.0)
+    }
+}
+
 /// What is the same for both lanes of one second, and what is noted of them.
 pub(super) struct Second {
     pub(super) now: i64,

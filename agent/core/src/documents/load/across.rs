@@ -2,14 +2,14 @@
 //!
 //! **In:** all documents that could be read.
 //! **Out:** faults: names taken twice, policies that overlap, selectors that
-//! select nothing, targets that nothing looks after.
+//! select nothing, targets that nothing looks after, calls to targets that are not there.
 //! **Not here:** people ([`super::people`]), what forecasts need
-//! ([`super::forecasts`]).
+//! ([`super::forecasts`]), what playbooks need ([`super::playbooks`], [`super::gates`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::people::{nearest_unless_full, shown};
-use super::{Drafts, Placed, SourceText, forecasts};
+use super::{Drafts, Placed, SourceText, forecasts, playbooks};
 use crate::documents::fault::Faults;
 use crate::documents::positions::Position;
 use crate::documents::{Selector, Target};
@@ -25,12 +25,39 @@ pub(super) fn check(
     unique(&drafts.policies, "policy", |it| it.id.as_str(), sources, faults);
     unique(&drafts.guardrails, "guardrail", |it| it.id.as_str(), sources, faults);
     unique(&drafts.calendars, "calendar", |it| it.id.as_str(), sources, faults);
+    unique(&drafts.playbooks, "playbook", |it| it.id.as_str(), sources, faults);
     let overlapping = overlaps(drafts, sources, faults);
     forecasts::check(drafts, sources, all_read, faults);
     // With a document missing, "selects nothing" may be a consequence, not a fault.
     if all_read {
         selectors(drafts, faults);
         unattended(drafts, &overlapping, faults);
+        dependencies(drafts, faults);
+        playbooks::check(drafts, sources, faults);
+    }
+}
+
+/// What a target calls must be another one that is there. Circles are fine: services call
+/// each other.
+fn dependencies(drafts: &Drafts, faults: &mut Faults) {
+    let names: Vec<&str> = drafts.targets.iter().map(|it| it.value.id.as_str()).collect();
+    let known: BTreeSet<&str> = names.iter().copied().collect();
+    for (source, target, called) in &drafts.dependencies {
+        faults.source = *source;
+        let name = called.value.as_str();
+        if called.value == *target {
+            let message = format!("target `{target}` names itself under `depends_on`");
+            faults.error(called.at, message, "remove it");
+        } else if !known.contains(name) {
+            let hint = match nearest_unless_full(name, &names, faults) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "add a `Target` document for it, or remove it here".to_owned(),
+            };
+            let message = format!(
+                "target `{target}` depends on target `{name}`, which no document describes"
+            );
+            faults.error(called.at, message, hint);
+        }
     }
 }
 
@@ -104,12 +131,15 @@ fn selectors(drafts: &Drafts, faults: &mut Faults) {
     let guardrails = drafts.guardrails.iter().map(|it| {
         (it.source, it.selector_at, format!("guardrail `{}`", it.value.id), &it.value.selector)
     });
+    let playbooks = drafts.playbooks.iter().map(|it| {
+        (it.source, it.selector_at, format!("playbook `{}`", it.value.id), &it.value.selector)
+    });
     let grants =
         drafts.granted.iter().map(|(source, at, it)| (*source, *at, "grant".to_owned(), it));
     let names: Vec<&str> = drafts.targets.iter().map(|it| it.value.id.as_str()).collect();
     let known: BTreeSet<&str> = names.iter().copied().collect();
     let targets: Vec<&Target> = drafts.targets.iter().map(|it| &it.value).collect();
-    for (source, at, about, selector) in policies.chain(guardrails).chain(grants) {
+    for (source, at, about, selector) in policies.chain(guardrails).chain(playbooks).chain(grants) {
         faults.source = source;
         selector_warning(at, &about, selector, &targets, &names, &known, faults);
     }

@@ -67,6 +67,7 @@ pub(super) fn resolve(
         people.grant(grant.value, faults);
     }
     drafts.granted = people.granted;
+    drafts.groups = people.groups.into_iter().map(|(name, (_, it))| (name, it)).collect();
     Access { people: people.people, grants: people.grants }
 }
 

@@ -23,11 +23,18 @@ pub(in crate::documents) enum Kind {
     Guardrail,
     Access,
     Calendar,
+    Playbook,
 }
 
 impl Kind {
-    pub(in crate::documents) const ALL: [Kind; 5] =
-        [Kind::Target, Kind::ScalingPolicy, Kind::Guardrail, Kind::Access, Kind::Calendar];
+    pub(in crate::documents) const ALL: [Kind; 6] = [
+        Kind::Target,
+        Kind::ScalingPolicy,
+        Kind::Guardrail,
+        Kind::Access,
+        Kind::Calendar,
+        Kind::Playbook,
+    ];
 
     /// As it is written after `kind:`.
     pub(in crate::documents) fn name(self) -> &'static str {
@@ -37,6 +44,7 @@ impl Kind {
             Kind::Guardrail => "Guardrail",
             Kind::Access => "Access",
             Kind::Calendar => "Calendar",
+            Kind::Playbook => "Playbook",
         }
     }
 
@@ -48,6 +56,7 @@ impl Kind {
             Kind::Guardrail => "guardrail",
             Kind::Access => "access",
             Kind::Calendar => "calendar",
+            Kind::Playbook => "playbook",
         }
     }
 
@@ -57,7 +66,7 @@ impl Kind {
 }
 
 /// Kinds that have a place in the design and no reader yet.
-const KINDS_TO_COME: [&str; 6] = ["Budget", "Cache", "CachePolicy", "Drill", "Playbook", "SLO"];
+const KINDS_TO_COME: [&str; 5] = ["Budget", "Cache", "CachePolicy", "Drill", "SLO"];
 
 fields! {
     /// What the document is called.

@@ -155,7 +155,7 @@ fields! {
 }
 
 /// PromQL that is at least complete.
-pub(in crate::documents) struct Query(String);
+pub(in crate::documents) struct Query(pub(in crate::documents) String);
 
 impl Read for Query {
     fn schema() -> Json {

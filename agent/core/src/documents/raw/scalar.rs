@@ -10,11 +10,13 @@ use std::str::FromStr;
 use jiff::SignedDuration;
 use serde_json::json;
 
+use crate::condition::Unit;
 use crate::documents::fault::{Faults, quoted};
 use crate::documents::positions::{At, Node, Value};
 use crate::documents::raw::{Place, Read, listed, nearest, wrong_type};
 use crate::documents::{Autonomy, Role};
 use crate::ids::{Labels, NAME_BYTES_MAX, NameError, TargetId};
+use crate::incident::Severity;
 use crate::units::{parse_duration, show_duration};
 
 /// Longest text of one field, such as a group's name or a URL, in bytes. Why
@@ -258,6 +260,55 @@ number! {
     {"exclusiveMinimum": 0, "maximum": 100}
 }
 
+number! {
+    /// Any finite number; its unit is a field of its own.
+    Finite: "a finite number", |_| true,
+    {}
+}
+number! {
+    /// Ejection limit. Why at most a half: with less than half of a fleet left, what is
+    /// wrong is not with single instances.
+    ShareMax: "a number above 0 and at most 0.5", |it| 0.0 < it && it <= 0.5,
+    {"exclusiveMinimum": 0, "maximum": 0.5}
+}
+number! {
+    /// Fraction of the weight that is kept.
+    WeightRatio: "a number from 0 to 1", |it| (0.0..=1.0).contains(&it),
+    {"minimum": 0, "maximum": 1}
+}
+number! {
+    /// Share that must be good.
+    Objective: "a number above 0 and below 1", |it| 0.0 < it && it < 1.0,
+    {"exclusiveMinimum": 0, "exclusiveMaximum": 1}
+}
+number! {
+    /// Times the sustainable rate. Why at most 1000: that spends a month's budget in
+    /// three quarters of an hour.
+    BurnFactor: "a number above 0 and at most 1000", |it| 0.0 < it && it <= 1_000.0,
+    {"exclusiveMinimum": 0, "maximum": 1_000}
+}
+
+/// A whole number from `MIN` to `MAX`.
+pub(in crate::documents) struct Whole<const MIN: u32, const MAX: u32>(pub(in crate::documents) u32);
+
+impl<const MIN: u32, const MAX: u32> Read for Whole<MIN, MAX> {
+    fn schema() -> serde_json::Value {
+        json!({"type": "integer", "minimum": MIN, "maximum": MAX})
+    }
+
+    fn read(node: &Node, place: &Place<'_>, faults: &mut Faults) -> Option<Self> {
+        let expected = format!("a whole number from {MIN} to {MAX}");
+        let value = number(node, place, &expected, faults)?;
+        match value.to_string().parse().ok().filter(|it| (MIN..=MAX).contains(it)) {
+            Some(value) => Some(Whole(value)),
+            None => {
+                out_of_range(node, place, &value, &expected, faults);
+                None
+            }
+        }
+    }
+}
+
 /// One or more numbers with units, the largest unit first.
 const DURATION_PATTERN: &str = "([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+(m|min))?([0-9]+s)?";
 
@@ -412,6 +463,12 @@ macro_rules! words {
 words!(Autonomy:
     "observe" = Autonomy::Observe, "suggest" = Autonomy::Suggest,
     "approve" = Autonomy::Approve, "auto" = Autonomy::Auto);
+words!(Severity:
+    "info" = Severity::Info, "ticket" = Severity::Ticket, "page" = Severity::Page);
+words!(Unit:
+    "ratio" = Unit::Ratio, "count" = Unit::Count, "rps" = Unit::Rps, "seconds" = Unit::Seconds,
+    "usd_per_hour" = Unit::UsdPerHour, "usd" = Unit::Usd, "bytes" = Unit::Bytes,
+    "units" = Unit::Units);
 words!(Role: "viewer" = Role::Viewer, "operator" = Role::Operator, "admin" = Role::Admin);
 
 /// Labels: names to short text.

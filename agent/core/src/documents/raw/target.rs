@@ -8,11 +8,15 @@ use serde_json::{Value as Json, json};
 
 use crate::documents::fault::{Faults, quoted};
 use crate::documents::positions::{At, Node, Value};
+use crate::documents::raw::actuators::RawActuators;
 use crate::documents::raw::scalar::{Duration, Name, Price, ShortText, Units};
-use crate::documents::raw::{Place, Read, fields, one_of};
+use crate::documents::raw::{List, Place, Read, fields, one_of};
 use crate::documents::{LeadTime, ProviderRef, Target};
 use crate::ids::{Labels, Region, TargetId};
 use crate::units::{Bounds, Capacity};
+
+/// Most targets that one calls. Why 50: more is a list of everything.
+const DEPENDENCIES_MAX: usize = 50;
 
 fields! {
     /// Something with capacity.
@@ -28,6 +32,10 @@ fields! {
         /// From asking for capacity to it being ready. `measure` learns it from
         /// the target's own scale-outs.
         defaulted(json!("measure")) lead_time: RawLeadTime,
+        /// Where playbooks reach it, beside its capacity. What is not here, they cannot do.
+        defaulted(json!({})) actuators: RawActuators,
+        /// Targets that it calls: what is wrong with both at a time is one incident.
+        defaulted(json!([])) depends_on: List<Name<TargetId>, 0, DEPENDENCIES_MAX>,
     }
 }
 
@@ -112,7 +120,7 @@ impl Read for RawLeadTime {
 }
 
 /// Address of a webhook.
-pub(in crate::documents) struct Url(String);
+pub(in crate::documents) struct Url(pub(in crate::documents) String);
 
 impl Read for Url {
     fn schema() -> Json {
@@ -190,7 +198,7 @@ fn url_fault(url: &str) -> Option<UrlFault> {
 }
 
 /// A file of the daemon's host.
-pub(in crate::documents) struct AbsolutePath(String);
+pub(in crate::documents) struct AbsolutePath(pub(in crate::documents) String);
 
 impl Read for AbsolutePath {
     fn schema() -> Json {
@@ -210,9 +218,23 @@ impl Read for AbsolutePath {
 }
 
 impl RawTarget {
+    /// The targets that it calls, each where it is written.
+    pub(in crate::documents) fn dependencies(&self) -> Vec<At<TargetId>> {
+        let called = self.depends_on.value.0.iter();
+        called.map(|At { value: Name(name), at }| At { value: name.clone(), at: *at }).collect()
+    }
+
     /// The target of that name; nothing is left to check between the fields.
     pub(in crate::documents) fn checked(self, id: TargetId, labels: Labels) -> Target {
-        let RawTarget { region, provider, capacity, price_usd_per_hour, lead_time } = self;
+        let RawTarget {
+            region,
+            provider,
+            capacity,
+            price_usd_per_hour,
+            lead_time,
+            actuators,
+            depends_on,
+        } = self;
         Target {
             id,
             labels,
@@ -221,6 +243,8 @@ impl RawTarget {
             bounds: capacity.value.0,
             price_usd_per_hour: price_usd_per_hour.map(|it| it.value.0),
             lead_time: lead_time.value.0,
+            actuators: actuators.value.checked(),
+            depends_on: depends_on.value.0.into_iter().map(|it| it.value.0).collect(),
         }
     }
 }

@@ -28,7 +28,7 @@ use rustls_pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::api::identity::Accounts;
 use crate::api::listen::bind_with;
@@ -74,6 +74,8 @@ pub(super) fn documents() -> Documents {
         bounds: Bounds { min: Capacity(min), max: Capacity(max) },
         price_usd_per_hour: None,
         lead_time: LeadTime::Measure,
+        actuators: Default::default(),
+        depends_on: Default::default(),
     };
     let people = PEOPLE.map(|(name, _, _)| Person {
         name: Actor::new(name).unwrap(),
@@ -127,6 +129,7 @@ pub(super) fn ends(journal: PathBuf) -> Ends {
         documents: documents_end,
         documents_faults: faults_end,
         reload,
+        look_now: Arc::new(Notify::new()),
         forecasters: Forecasters::new(Feedback::default(), Arc::clone(&metrics)),
         metrics,
         readiness: readiness_end,
@@ -143,7 +146,7 @@ pub(super) struct Stage {
     pub(super) readiness: watch::Sender<Readiness>,
     inputs: std_mpsc::Sender<(Input, std_mpsc::Sender<()>)>,
     shutdown: watch::Sender<bool>,
-    _documents: watch::Sender<Arc<Documents>>,
+    pub(super) documents: watch::Sender<Arc<Documents>>,
     /// Last, so that everything that runs on it ends before the directory goes.
     runtime: Option<Runtime>,
 }
@@ -219,7 +222,7 @@ impl Stage {
             readiness,
             inputs,
             shutdown,
-            _documents: documents,
+            documents,
             runtime: Some(runtime),
             directory,
         };

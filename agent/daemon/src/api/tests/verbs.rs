@@ -152,7 +152,7 @@ fn a_body_that_is_not_understood_changes_nothing() {
               400 "the body is not what it must be: invalid length 0, expected struct OverrideRequest with 5 elements at line 1 column 2"
               hint: "`GET /v1/openapi.json` describes every body; nothing has changed"
             {"kind":"thaw","scope":"cart","for":"1h","reason":"r"}
-              400 "the body is not what it must be: unknown variant `thaw`, expected one of `freeze`, `hold`, `no_scale_down`, `pin` at line 1 column 14"
+              400 "the body is not what it must be: unknown variant `thaw`, expected one of `freeze`, `takeover`, `hold`, `no_scale_down`, `pin` at line 1 column 14"
               hint: "`GET /v1/openapi.json` describes every body; nothing has changed"
             {"kind":"freeze","scope":"cart","for":"1h","reason":"r","actor":"ada"}
               400 "the body is not what it must be: unknown field `actor`, expected one of `kind`, `scope`, `for`, `reason`, `capacity` at line 1 column 63"
