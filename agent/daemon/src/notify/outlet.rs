@@ -7,6 +7,7 @@
 use evenkeel_core::ids::Region;
 use evenkeel_core::notice::Notice;
 use jiff::Timestamp;
+#[cfg(any(test, feature = "webhook"))]
 use serde_json::json;
 
 use super::failure::Failure;
@@ -99,6 +100,7 @@ fn hidden(failure: Failure, hide: impl Fn(&str) -> String) -> Failure {
 
 /// The body of a signed POST. `<`, `>` and `&` are escaped, which JSON allows: a receiver
 /// that puts the text into a page unread does no harm.
+#[cfg(any(test, feature = "webhook"))]
 pub(super) fn webhook_body(told: Told<'_>, region: &Region) -> Result<String, Failure> {
     let value = match told {
         Told::One(notice) => serde_json::to_value(notice).map(|mut value| {
