@@ -75,7 +75,7 @@ test-fast: need-cargo ## Tests of the pure crates only: core, forecast, simulati
 	cargo test $(CARGO_FLAGS) $(PURE)
 
 .PHONY: test-parts
-test-parts: ## Installs Prometheus (apt) and moto's server (target/test-parts); run once
+test-parts: ## Installs Prometheus and HAProxy (apt) and moto's server (target/test-parts); run once
 	@scripts/test-parts.sh
 
 .PHONY: features

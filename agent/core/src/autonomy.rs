@@ -60,7 +60,7 @@ pub const DECISIONS_MIN: u32 = 50;
 /// Lower bound of agreement that a proposal needs.
 pub const AGREEMENT_MIN: f64 = 0.9;
 
-/// 95 % one-sided... two-sided normal quantile for Wilson's interval.
+/// Quantile of the normal distribution that leaves 2.5 % at each end: Wilson's interval at 95 %.
 const Z: f64 = 1.96;
 
 impl Evidence {

@@ -215,11 +215,20 @@ impl Healing {
         }
     }
 
+    /// Forgets the run that ended first. A long one that has just ended has a low number.
     fn forget_ended(&mut self) {
         let n_ended = self.runs.len().saturating_sub(self.active.len());
         if ENDED_KEPT < n_ended {
-            let oldest = self.runs.keys().find(|it| !self.active.contains(it)).copied();
-            if let Some(id) = oldest {
+            let ended_at = |it: &Run| match it.phase {
+                Phase::Ended { at, .. } => Some((at, it.id)),
+                Phase::Planning { .. }
+                | Phase::AwaitingApproval { .. }
+                | Phase::Running { .. }
+                | Phase::Verifying { .. }
+                | Phase::Undoing { .. }
+                | Phase::Stuck { .. } => None,
+            };
+            if let Some((_, id)) = self.runs.values().filter_map(ended_at).min() {
                 self.runs.remove(&id);
             }
         }

@@ -4,9 +4,12 @@
 //! **Out:** incidents, what people are told of them, and which run begins.
 //! **Not here:** gates ([`crate::approvals`]), autonomy ([`crate::autonomy`]).
 
+use std::collections::BTreeMap;
+
 use expect_test::expect;
 
 use evenkeel_core::agent::Input;
+use evenkeel_core::heal::memory::ENDED_KEPT;
 use evenkeel_core::heal::report;
 use evenkeel_core::heal::view::{InputReading, InputValue, PlaybookObservation};
 use evenkeel_core::ids::{IncidentId, RunId};
@@ -14,6 +17,9 @@ use evenkeel_core::notice::Topic;
 use evenkeel_core::request::{OverrideAsked, Verb};
 use evenkeel_core::units::Capacity;
 
+use jiff::SignedDuration;
+
+use crate::approvals::waiting;
 use crate::flow::REGION;
 use crate::kit::{DRAIN, GROW, TELL, auto, gone_bad, playbook, sound, until, well_again};
 use crate::rig::Rig;
@@ -451,4 +457,35 @@ fn an_undo_of_a_state_that_was_rejected_is_asked_for_again() {
     assert_eq!(rig.phase(ONE), "ended: rolled_back");
     assert_eq!(rig.platform.capacity[&"web".parse().unwrap()], Capacity(10));
     sound(&rig);
+}
+
+#[test]
+fn a_long_run_that_ends_after_hundreds_of_newer_ones_is_still_known() {
+    let gated = "{ name: grow, set_capacity: { to: target.current * 1.5 }, undo: before, gate: { approvals: 1 } }";
+    let other = "
+---
+apiVersion: evenkeel/v1
+kind: Target
+metadata: { name: web2, labels: { tier: web } }
+spec: { region: r, provider: { simulated: { service: web2 } }, capacity: { min: 2, max: 40 } }
+";
+    let mut rig = waiting(&format!("{}{other}", auto(&[gated])));
+    let long = RunId(1);
+    for _ in 0..=ENDED_KEPT {
+        let verb = Verb::StartRun {
+            playbook: "fix".parse().unwrap(),
+            target: "web2".parse().unwrap(),
+            parameters: BTreeMap::new(),
+            is_dry: true,
+            reason: "because".to_owned(),
+        };
+        rig.now += SignedDuration::from_millis(1);
+        rig.ask_as("ana", verb).unwrap();
+        rig.settle();
+    }
+    let verb = Verb::Deny { run: long, reason: "no".to_owned() };
+    rig.ask_as("ben", verb).unwrap();
+    rig.settle();
+    assert_eq!(rig.phase(long), "ended: denied");
+    assert!(rig.agent.state().healing().runs().len() <= ENDED_KEPT + 1);
 }
