@@ -65,6 +65,12 @@ lint-alerts: test-parts ## Checks and tests the alerts, and that each has its ru
 	@diff <(sed -n 's/^ *- alert: //p' iac/alerts/evenkeel.rules.yaml | sort) \
 	    <(ls runbooks/alerts | sed 's/\.md$$//' | grep -v '^README$$' | sort) || { \
 	    echo 'alerts (<) and pages in runbooks/alerts/ (>) differ' >&2; exit 1; }
+	@scripts/lint-dashboards.sh
+
+.PHONY: dashboard-picture
+dashboard-picture: need-cargo test-parts ## Draws iac/dashboards/*.svg from recorded series; TRACES=FOLDER has them
+	cargo run $(CARGO_FLAGS) --quiet -p evenkeel-testbed --example dashboard_picture -- \
+	    "$(TRACES)" iac/dashboards/evenkeel-budgets.json iac/dashboards/evenkeel-budgets.svg
 
 .PHONY: test
 test: need-cargo test-parts lint-alerts build ## Installs what the tests need, builds, and runs everything
@@ -73,6 +79,11 @@ test: need-cargo test-parts lint-alerts build ## Installs what the tests need, b
 .PHONY: test-fast
 test-fast: need-cargo ## Tests of the pure crates only: core, forecast, simulations
 	cargo test $(CARGO_FLAGS) $(PURE)
+
+# The test is part of `test` with half a day; this is the same for a whole quarter.
+.PHONY: slo-equal
+slo-equal: need-cargo test-parts ## Prometheus evaluates exported SLO rules for DAYS days (default 90) to the agent's verdicts
+	EVENKEEL_SLO_DAYS=$(or $(DAYS),90) cargo test $(CARGO_FLAGS) -p evenkeel-testbed --test slo_rules -- --nocapture
 
 .PHONY: test-parts
 test-parts: ## Installs Prometheus and HAProxy (apt) and moto's server (target/test-parts); run once

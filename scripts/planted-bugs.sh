@@ -47,7 +47,7 @@ run_tests() {
     shift
     # PROPTEST_CASES stays as it is: what catches the bug here is what runs in CI.
     (cd "$copy" && RUST_BACKTRACE=0 cargo test --offline --quiet -p evenkeel-core --no-fail-fast \
-        --test agent --test healing -- \
+        --test agent --test healing --test budgets -- \
         --format pretty "$@") >"$log" 2>&1
 }
 

@@ -14,7 +14,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use evenkeel_core::action::{Action, InstanceSeen, LookAt, Receipt, Seen};
-use evenkeel_core::ids::{EffectId, InstanceName};
+use evenkeel_core::ids::{EffectId, InstanceName, TenantName};
 use evenkeel_core::units::Capacity;
 use jiff::{SignedDuration, Timestamp};
 
@@ -104,6 +104,14 @@ impl Actuators {
                 let receipts = self.receipts.get(name.as_str()).cloned().unwrap_or_default();
                 Ok(Seen::Receipts { receipts })
             }
+            LookAt::TenantLimits => {
+                provider.inspect(service)?;
+                let limits = world
+                    .tenant_limits(service)
+                    .into_iter()
+                    .filter_map(|(name, limit)| Some((TenantName::new(name).ok()?, whole(limit))));
+                Ok(Seen::TenantLimits { limits: limits.collect() })
+            }
             LookAt::Terraform { workspace, .. } => {
                 Err(format!("there is no Terraform workspace `{workspace}` in a simulated region"))
             }
@@ -183,6 +191,12 @@ impl Actuators {
                 world.drain_units(service, &ids, *is_drained);
             }
             Action::SetRevision { revision } => world.set_revision(service, revision)?,
+            Action::LimitTenants { limits } => {
+                let n = part(limits.len(), done_ratio).max(1);
+                for (tenant, limit) in limits.iter().take(n) {
+                    world.limit_tenant(service, tenant.as_str(), limit.map(f64::from))?;
+                }
+            }
             Action::RunCommand { command, arguments } => {
                 self.run(world, service, id, command.as_str(), arguments)?;
             }
@@ -254,6 +268,17 @@ fn some_of(
 ) -> Vec<u32> {
     let n = part(names.len(), done_ratio).max(1);
     names.iter().take(n).filter_map(|it| world.unit_id(service, it.as_str())).collect()
+}
+
+/// Whole requests per second.
+fn whole(limit: f64) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a cast of a float saturates"
+    )]
+    let whole = limit.round() as u32;
+    whole
 }
 
 /// A share of `n`, rounded down.

@@ -22,6 +22,14 @@ pub enum Must {
     DetectedWithin { seconds: i64 },
     /// A run of that playbook ends well: verified.
     HealedByPlaybook { name: String },
+    /// From so many seconds after the first fault began until the last has ended, nobody asks for
+    /// more units of the service than were asked for before; and what units beyond those of the
+    /// first fault's beginning cost until then is at most this share of a budget's amount.
+    ContainedWithin { service: usize, seconds: i64, budget: String, spent_ratio_max: f64 },
+    /// Between two instants at least this share of one tenant's first tries is good.
+    TenantGoodRatio { service: usize, tenant: usize, min: f64, span: Span },
+    /// An alert of that SLO pages somebody at most so many seconds after the first fault began.
+    SloPageWithin { slo: String, seconds: i64 },
 }
 
 /// What must never happen. It happens: `simulate` ends with 10.
@@ -45,6 +53,10 @@ pub enum MustNot {
     OverruleAPerson,
     /// The agent opens an incident.
     Incidents,
+    /// A budget has any effect on the service: growth that is refused, a limit of a tenant.
+    Touch { service: usize },
+    /// An alert of that SLO begins to fire between two instants.
+    SloAlerts { slo: String, span: Span },
 }
 
 /// Seconds since the scored part began: `from <= t < until`.

@@ -6,6 +6,7 @@
 //! ([`crate::world`]), what follows from a reading (the controllers).
 
 mod instances;
+mod past;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -51,11 +52,21 @@ pub enum Metric {
     Spend,
     /// `revision_age_seconds`: since the newest deployment.
     RevisionAge,
+    /// `requests_total`, a counter: tries that ended, retries and junk included. It counts what
+    /// was refused as well, but no junk of a tenant that is limited.
+    RequestsTotal,
+    /// `requests_good_total`, a counter: of these, answered without error within the objective.
+    /// Nobody who counts answers can tell that junk is worth nothing.
+    RequestsGoodTotal,
+    /// `requests_bad_total`, a counter: the others.
+    RequestsBadTotal,
+    /// `unit_price_usd_per_hour`.
+    UnitPrice,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Metric; 14] = [
+    pub const ALL: [Metric; 18] = [
         Metric::Requests,
         Metric::QueueArrivals,
         Metric::Good,
@@ -70,6 +81,10 @@ impl Metric {
         Metric::CertificateExpires,
         Metric::Spend,
         Metric::RevisionAge,
+        Metric::RequestsTotal,
+        Metric::RequestsGoodTotal,
+        Metric::RequestsBadTotal,
+        Metric::UnitPrice,
     ];
 
     /// As a signal's query has it.
@@ -89,7 +104,17 @@ impl Metric {
             Metric::CertificateExpires => "certificate_expires_seconds",
             Metric::Spend => "spend_usd_per_hour",
             Metric::RevisionAge => "revision_age_seconds",
+            Metric::RequestsTotal => "requests_total",
+            Metric::RequestsGoodTotal => "requests_good_total",
+            Metric::RequestsBadTotal => "requests_bad_total",
+            Metric::UnitPrice => "unit_price_usd_per_hour",
         }
+    }
+
+    /// Whether it only grows, until who counts begins anew.
+    pub fn is_counter(self) -> bool {
+        use Metric::{RequestsBadTotal, RequestsGoodTotal, RequestsTotal};
+        matches!(self, RequestsTotal | RequestsGoodTotal | RequestsBadTotal)
     }
 
     /// The metric of that name.
@@ -123,7 +148,8 @@ impl Default for ExporterSpec {
 ///
 /// Of several at once: a scrape that fails shows nothing new; else a series that is gone is gone;
 /// else a frozen one repeats what it showed last, lies included; else it is zero, then
-/// multiplied, then garbled.
+/// multiplied, then garbled. A counter that reads zero has begun anew: when that is over it goes
+/// on from zero; a factor multiplies what it counts from then on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ExporterKnobs {
     /// The series is gone.
@@ -185,6 +211,8 @@ pub enum Reading {
 #[derive(Clone, Debug)]
 pub struct Exporter {
     spec: ExporterSpec,
+    /// Whether what was scraped is kept for [`Exporter::read_at`].
+    keeps_past: bool,
     backend: BackendKnobs,
     series: Vec<Series>,
     /// Whether the kinds of the services are known.
@@ -203,7 +231,13 @@ impl Exporter {
         let series = (0..n_services)
             .map(|service| Series::new(stream_key(seed, &format!("exporter/{service}")), &spec))
             .collect();
-        Exporter { spec, backend: BackendKnobs::default(), series, has_begun: false }
+        let backend = BackendKnobs::default();
+        Exporter { spec, keeps_past: false, backend, series, has_begun: false }
+    }
+
+    /// From now on the last hours are kept for [`Exporter::read_at`].
+    pub fn keep_past(&mut self) {
+        self.keeps_past = true;
     }
 
     /// How often and how late.
@@ -220,12 +254,22 @@ impl Exporter {
             self.begin(second, services.iter().map(|it| it.kind));
         }
         for service in 0..self.series.len().min(services.len()) {
-            let Some(series) = self.series.get_mut(service) else { continue };
-            series.record(&self.spec, second, world.truth(service), || {
+            let (Some(series), Some(spec)) = (self.series.get_mut(service), services.get(service))
+            else {
+                continue;
+            };
+            series.record_tenants(world.tenants(service));
+            // A backend that is down scrapes nothing.
+            let keeps_past = self.keeps_past.then_some(!self.backend.is_down);
+            series.record(&self.spec, second, world.truth(service), keeps_past, || {
                 let has_names = world.has_names();
                 let units =
                     if has_names { world.units(service, INSTANCES_MAX) } else { Vec::new() };
-                Some(Extras { upkeep: world.upkeep(service), units })
+                Some(Extras {
+                    upkeep: world.upkeep(service),
+                    unit_price: spec.unit_usd_per_hour,
+                    units,
+                })
             });
         }
     }
@@ -247,6 +291,51 @@ impl Exporter {
             }
             None => Reading::NoSeries,
         }
+    }
+
+    /// What a query over a range, asked at `second`, answers for one of its instants (seconds
+    /// since the world's start, by the backend's clock); nothing unless [`Exporter::keep_past`]
+    /// was called before. `None` where no sample is fresh enough, or the last scrape failed.
+    ///
+    /// # Errors
+    ///
+    /// [`Reading::NoSeries`] and [`Reading::BackendDown`], as reasons why there is no answer at
+    /// all.
+    pub fn read_at(
+        &self,
+        second: i64,
+        service: usize,
+        metric: Metric,
+        instant: i64,
+    ) -> Result<Option<f64>, Reading> {
+        if self.backend.is_down {
+            return Err(Reading::BackendDown);
+        }
+        if self.backend.is_empty {
+            return Err(Reading::NoSeries);
+        }
+        let scraped_until = second.saturating_sub(self.spec.lag_seconds);
+        let instant = instant.saturating_sub(self.backend.skew_seconds);
+        let series = self.series.get(service);
+        Ok(series.and_then(|it| it.past.at(instant, scraped_until, metric)))
+    }
+
+    /// `tenant_requests_per_second` of one service: what each of its tenants asks for, let in or
+    /// not, in the order of [`World::tenants`], as the mean since the scrape before; and when it
+    /// was sampled. Exporters' faults spare it: it is counted at the door.
+    ///
+    /// # Errors
+    ///
+    /// As [`Exporter::read_at`]; [`Reading::NoSeries`] for a service without tenants too.
+    pub fn read_tenants(&self, second: i64, service: usize) -> Result<(&[f64], i64), Reading> {
+        if self.backend.is_down {
+            return Err(Reading::BackendDown);
+        }
+        let scraped_until = second.saturating_sub(self.spec.lag_seconds);
+        let series = self.series.get(service).filter(|_| !self.backend.is_empty);
+        let (at, values) =
+            series.and_then(|it| it.newest_tenants(scraped_until)).ok_or(Reading::NoSeries)?;
+        Ok((values, at.saturating_add(self.backend.skew_seconds)))
     }
 
     /// As [`Exporter::read`], with one value per unit. Nothing before
@@ -302,7 +391,7 @@ impl Exporter {
     #[cfg(test)]
     fn record(&mut self, second: i64, service: usize, truth: &Truth) {
         if let Some(series) = self.series.get_mut(service) {
-            series.record(&self.spec, second, truth, || None);
+            series.record(&self.spec, second, truth, self.keeps_past.then_some(true), || None);
         }
     }
 }
@@ -311,6 +400,7 @@ impl Exporter {
 #[derive(Debug)]
 struct Extras {
     upkeep: Upkeep,
+    unit_price: f64,
     /// Empty where units have no names.
     units: Vec<UnitSeen>,
 }

@@ -32,8 +32,9 @@ pub enum FaultKind {
     /// Load from outside is multiplied, within `ramp` seconds, and falls back within as many,
     /// so that it is over at the fault's end. One shorter than two ramps never gets there.
     Surge { service: usize, factor: f64, ramp: i64 },
-    /// Requests that are worth nothing, per second; see `Knobs::junk_rps`.
-    Junk { service: usize, rps: f64 },
+    /// Requests that are worth nothing, per second; see `Knobs::junk_rps`. With `tenant`, a place
+    /// among those who share the service, they are that tenant's.
+    Junk { service: usize, rps: f64, tenant: Option<usize> },
     // Services.
     /// Slower by a factor, without more processor use.
     Slow { service: usize, factor: f64 },

@@ -214,7 +214,6 @@ impl<'a> Engine<'a> {
         if let Some((workload, scale)) = settings.workload {
             world.follow(workload, scale);
         }
-        let exporter = Exporter::new(seed, scenario.exporter, scenario.world.services.len());
         let provider = Provider::new(seed, &world);
         let (mut faults, mut acts) = (scenario.faults.clone(), scenario.people.clone());
         if let Some(swarm) = &scenario.swarm {
@@ -233,6 +232,13 @@ impl<'a> Engine<'a> {
         let heals = 0 < documents.playbooks().len() && settings.controller == Controller::Evenkeel;
         if heals {
             world.name_units();
+        }
+        for (service, tenants) in scenario.tenants.iter().enumerate() {
+            world.share_out(service, tenants);
+        }
+        let mut exporter = Exporter::new(seed, scenario.exporter, scenario.world.services.len());
+        if settings.controller == Controller::Evenkeel && senses::budgets::has_budgets(&documents) {
+            exporter.keep_past();
         }
         let actuators = Actuators::new(scenario.world.services.len());
         let stage = Stage { world, exporter, provider, actuators, pager_works: true };

@@ -160,6 +160,14 @@ impl Scenario {
                 let own = documents::Own { file, rest, lines_before };
                 let documents = documents::read(&own, &region.world, &playbooks)?;
                 region.documents = documents.map(Arc::new);
+                for name in region.budgets_meant() {
+                    if !region.has_budget(name) {
+                        let message = format!("no budget of money or SLO is called `{name}`");
+                        let hint = "write the document behind the scenario";
+                        let place = documents::place_of(scenario_text, name);
+                        return Err(fault_at(place, message, hint));
+                    }
+                }
             }
         }
         Ok(scenario)

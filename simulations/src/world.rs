@@ -30,6 +30,7 @@ mod names;
 mod service;
 pub mod spec;
 mod station;
+mod tenants;
 mod truth;
 mod units;
 mod upkeep;
@@ -48,6 +49,7 @@ use wait::Waits;
 
 pub use names::{UnitSeen, WEIGHT_FULL};
 pub use spec::{CallSpec, RetrySpec, ServiceKind, ServiceSpec, SpecError, UnitSpec, WorldSpec};
+pub use tenants::{TENANTS_MAX, TenantSpec, TenantSums};
 pub use truth::{Knobs, NEEDED_UTILISATION, Sums, Truth};
 pub use upkeep::{BadDeployment, Upkeep};
 
@@ -242,6 +244,9 @@ impl World {
         for service in &mut self.services {
             service.sums = Sums::default();
             service.slow = 0.0;
+            if let Some(door) = &mut service.door {
+                door.restart_sums();
+            }
         }
     }
 

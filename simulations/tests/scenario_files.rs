@@ -4,6 +4,8 @@
 //! **Out:** a checked scenario; or file, line, column, what is wrong, and what to do.
 //! **Not here:** running them, capacity scenarios (`tests/capacity_files.rs`).
 
+#[path = "scenario_files/money.rs"]
+mod money;
 #[path = "scenario_files/refused.rs"]
 mod refused;
 #[path = "scenario_files/refused_lines.rs"]

@@ -6,6 +6,8 @@ mod equal;
 mod names;
 #[path = "world/properties.rs"]
 mod properties;
+#[path = "world/tenants.rs"]
+mod tenants;
 #[path = "world/units.rs"]
 mod units;
 #[path = "world/upkeep.rs"]

@@ -5,6 +5,7 @@
 //! **Not here:** environment variables and defaults of where the agent is (see
 //! [`crate::connection`]), what the verbs do.
 
+pub(crate) mod budgets;
 mod healing;
 mod simulation;
 
@@ -152,6 +153,10 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: PlaybookVerb,
     },
+    /// Show what is left of error budgets, how fast they burn, and who is told
+    Slo(budgets::SloArgs),
+    /// Show what is spent, how fast, until when it lasts, and by whom
+    Budget(budgets::BudgetArgs),
     /// Show what happened, newest first
     History(HistoryArgs),
     /// Prove that the log was not changed, or copy it out

@@ -162,6 +162,23 @@ impl Client {
         }
     }
 
+    /// POSTs a question to `/v1/` and `path`; it changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub(crate) fn ask<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &B,
+    ) -> Result<Answer<T>, Failure> {
+        let request = self.http.post(self.url(path, &[])).json(body);
+        let response = self.send(request, Stake::Nothing)?;
+        let json = self.text(response, Stake::Nothing)?;
+        let value = serde_json::from_str(&json).map_err(|error| self.foreign(&error))?;
+        Ok(Answer { value, json })
+    }
+
     /// GETs `/v1/` and `path`, and hands the answer on as it comes, until `take` breaks.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! **Not here:** the conclusion and its sentence ([`evenkeel_core::explain`]).
 
 use evenkeel_core::api::{ExplainAnswer, StatusReport};
+use evenkeel_core::budget::arbiter::Ruling;
 use evenkeel_core::explain::Explanation;
 use evenkeel_core::foresight::{Covers, ForecastFinding};
 use evenkeel_core::guard::Limit;
@@ -80,6 +81,9 @@ fn shown(answer: &ExplainAnswer) -> Vec<String> {
         or_unknown(known(it.proposed)),
         it.bounds.map_or_else(String::new, |it| format!(", bounds {}..{}", it.min, it.max)),
     ));
+    // Where no budget asks for anything there is nothing to decide.
+    let ruling = it.arbitration.as_ref().filter(|it| **it != Ruling::Free);
+    lines.extend(ruling.map(|it| format!("  cost against SLO: {}", visible(&it.to_string()))));
     lines.extend(it.limits.iter().map(|it| format!("  limit: {}", limit_shown(it))));
     let mut parts = vec![lines.join("\n")];
     if !it.signals.is_empty() {

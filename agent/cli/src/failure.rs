@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use evenkeel_core::api::ErrorAnswer;
+use evenkeel_core::spend::focus::FocusError;
 use evenkeel_forecast::backtest::BacktestError;
 use evenkeel_store::{KeyError, StoreError};
 
@@ -131,6 +132,13 @@ pub(crate) enum Failure {
     /// Too little past for a backtest.
     #[error(transparent)]
     Backtest(#[from] BacktestError),
+    /// A bill cannot be read.
+    #[error("cannot read the bill `{}`", path.display())]
+    Bill {
+        path: PathBuf,
+        #[source]
+        source: FocusError,
+    },
     /// A file cannot be written.
     #[error("cannot write `{}`", path.display())]
     Write {
@@ -169,6 +177,7 @@ impl Failure {
             | Failure::Key(_)
             | Failure::Series(_)
             | Failure::Backtest(_)
+            | Failure::Bill { .. }
             | Failure::Write { .. }
             | Failure::Entropy(_)
             | Failure::Json(_)
@@ -195,6 +204,7 @@ impl Failure {
             | Failure::Key(_)
             | Failure::Series(_)
             | Failure::Backtest(_)
+            | Failure::Bill { .. }
             | Failure::Write { .. }
             | Failure::Entropy(_)
             | Failure::Json(_)
@@ -217,6 +227,7 @@ impl Failure {
             Failure::Key(error) => return error.hint(),
             Failure::Series(fault) => fault.hint(),
             Failure::Backtest(_) => return None,
+            Failure::Bill { .. } => "export it in the FOCUS format, version 1.0 or later, as CSV",
             Failure::Write { .. } => "check the path, and that you may write there",
             Failure::Unreachable { is_socket: true, source, .. } if is_denied(source) => {
                 "your account may not use the socket: join the group that owns it (`socket_group` in the \
@@ -282,6 +293,7 @@ impl Failure {
             | Failure::Key(_)
             | Failure::Series(_)
             | Failure::Backtest(_)
+            | Failure::Bill { .. }
             | Failure::Write { .. }
             | Failure::Entropy(_)
             | Failure::Json(_)
@@ -308,6 +320,7 @@ impl Failure {
             | Failure::Key(_)
             | Failure::Series(_)
             | Failure::Backtest(_)
+            | Failure::Bill { .. }
             | Failure::Write { .. }
             | Failure::Entropy(_)
             | Failure::Json(_)

@@ -13,6 +13,8 @@ mod audit_export;
 mod audit_text;
 mod autonomy;
 mod backtest;
+mod budget;
+mod budget_text;
 mod check;
 mod client;
 mod connection;
@@ -37,6 +39,7 @@ mod run_text;
 mod runs;
 mod series_file;
 mod simulate;
+mod slo;
 mod sources;
 mod status;
 mod table;
@@ -86,6 +89,8 @@ fn run(arguments: &Arguments, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::History(it) => history::run(it, common, terminal),
         Verb::Audit { verb: AuditVerb::Verify(it) } => audit::verify(it, common, terminal),
         Verb::Audit { verb: AuditVerb::Export(it) } => audit_export::run(it, common, terminal),
+        Verb::Slo(it) => slo::run(it, common, terminal),
+        Verb::Budget(it) => budget::run(it, common, terminal),
         Verb::Token(it) => token::run(it, common, terminal),
         Verb::Forecast(it) => forecast::run(it, common, terminal),
         Verb::Detect(it) => detect::run(it, common, terminal),

@@ -5,6 +5,7 @@
 //! the JSON it is.
 //! **Not here:** when, and on which target: those have their own columns.
 
+mod budgets;
 mod healing;
 
 use evenkeel_core::record::{EndCause, Record};
@@ -103,6 +104,13 @@ fn known_line(record: &Record) -> String {
         | Record::LeftToPeople { .. }
         | Record::Reviewed { .. }
         | Record::ReviewOverdue { .. } => healing::line(record),
+        Record::Budget { at: _, budget, threshold, change } => {
+            budgets::budget(budget, threshold, change)
+        }
+        Record::SloAlert { at: _, slo, policy, change } => budgets::slo_alert(slo, policy, change),
+        Record::Reconciled { at: _, source, drift_ratio, differences } => {
+            budgets::reconciled(source, *drift_ratio, differences)
+        }
         Record::RequestRefused { at: _, actor, verb, why } => {
             let actor = actor.as_ref().map_or("somebody unknown", |it| it.as_str());
             format!("refused {verb} by {actor}: {why}")

@@ -40,6 +40,18 @@ pub(crate) fn about(duration: SignedDuration) -> String {
     show_duration(SignedDuration::from_mins(minutes))
 }
 
+/// As [`about`], and to the hour above two days, to the day above ten: for what is estimated.
+pub(crate) fn roughly(duration: SignedDuration) -> String {
+    let unit = match duration.as_hours().abs() {
+        hours if 240 <= hours => 86_400,
+        hours if 48 <= hours => 3_600,
+        hours if 2 <= hours => 600,
+        _ => return about(duration.max(SignedDuration::ZERO)),
+    };
+    let rounded = duration.as_secs().saturating_add(unit / 2).div_euclid(unit);
+    show_duration(SignedDuration::from_secs(rounded.saturating_mul(unit)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Truth;
-use crate::ids::{AllowedName, EffectId, InstanceName};
+use crate::ids::{AllowedName, EffectId, InstanceName, TenantName};
 use crate::units::Capacity;
 
 /// What kind of thing an action does. Autonomy is granted per class and target.
@@ -38,6 +38,8 @@ pub enum ActionClass {
     Drain,
     /// Set the deployed revision.
     RollBack,
+    /// Limit how many requests of one tenant are served.
+    ThrottleTenant,
     /// Run a command of the daemon's allow-list.
     RunCommand,
     /// Call a webhook of the daemon's allow-list.
@@ -48,13 +50,14 @@ pub enum ActionClass {
 
 impl ActionClass {
     /// All of them.
-    pub const ALL: [ActionClass; 9] = [
+    pub const ALL: [ActionClass; 10] = [
         ActionClass::SetCapacity,
         ActionClass::RestartInstances,
         ActionClass::ReplaceInstances,
         ActionClass::ShiftTraffic,
         ActionClass::Drain,
         ActionClass::RollBack,
+        ActionClass::ThrottleTenant,
         ActionClass::RunCommand,
         ActionClass::CallWebhook,
         ActionClass::ApplyTerraform,
@@ -69,6 +72,7 @@ impl ActionClass {
             ActionClass::ShiftTraffic => "shift_traffic",
             ActionClass::Drain => "drain",
             ActionClass::RollBack => "roll_back",
+            ActionClass::ThrottleTenant => "throttle_tenant",
             ActionClass::RunCommand => "run_command",
             ActionClass::CallWebhook => "call_webhook",
             ActionClass::ApplyTerraform => "apply_terraform",
@@ -84,11 +88,17 @@ impl ActionClass {
             | ActionClass::Drain
             | ActionClass::ShiftTraffic
             | ActionClass::RollBack
+            | ActionClass::ThrottleTenant
             | ActionClass::RunCommand
             | ActionClass::CallWebhook
             | ActionClass::ApplyTerraform => true,
             ActionClass::SetCapacity => false,
         }
+    }
+
+    /// Whether a spent budget freezes it. Turning a tenant away is what spares a budget.
+    pub fn is_risky(self) -> bool {
+        self.may_take_away() && self != ActionClass::ThrottleTenant
     }
 
     /// Whether the state before can be brought back by an action of the same class, so
@@ -99,7 +109,8 @@ impl ActionClass {
             ActionClass::SetCapacity
             | ActionClass::ShiftTraffic
             | ActionClass::Drain
-            | ActionClass::RollBack => true,
+            | ActionClass::RollBack
+            | ActionClass::ThrottleTenant => true,
             // What was restarted stays restarted; a plan that is applied has its own way back.
             ActionClass::RestartInstances
             | ActionClass::ReplaceInstances
@@ -135,6 +146,9 @@ pub enum Action {
     SetDrained { instances: BTreeSet<InstanceName>, is_drained: bool },
     /// This revision is deployed.
     SetRevision { revision: String },
+    /// These tenants are served at most so many requests per second, or without a limit
+    /// (`None`); others keep theirs. Never empty.
+    LimitTenants { limits: BTreeMap<TenantName, Option<u32>> },
     /// A command of the allow-list has run with these arguments; the executor keeps a
     /// receipt, so that it runs once per effect.
     RunCommand { command: AllowedName, arguments: Vec<String> },
@@ -154,6 +168,10 @@ pub enum Action {
 /// Most instances of one action. Why 100: an ejection limit of a tenth of a fleet of 1,000.
 pub const INSTANCES_MAX: usize = 100;
 
+/// Most limits of tenants that one look shows. Why 10,000: ten times the tenants that are
+/// metered each by itself, and an answer of 700 KB.
+pub const TENANT_LIMITS_MAX: usize = 10_000;
+
 impl Action {
     /// Its class.
     pub fn class(&self) -> ActionClass {
@@ -164,6 +182,7 @@ impl Action {
             Action::SetWeights { .. } => ActionClass::ShiftTraffic,
             Action::SetDrained { .. } => ActionClass::Drain,
             Action::SetRevision { .. } => ActionClass::RollBack,
+            Action::LimitTenants { .. } => ActionClass::ThrottleTenant,
             Action::RunCommand { .. } => ActionClass::RunCommand,
             Action::CallWebhook { .. } => ActionClass::CallWebhook,
             Action::ApplyTerraform { .. } => ActionClass::ApplyTerraform,
@@ -185,6 +204,7 @@ impl Action {
             }
             Action::SetDrained { is_drained: false, .. }
             | Action::SetRevision { .. }
+            | Action::LimitTenants { .. }
             | Action::RunCommand { .. }
             | Action::CallWebhook { .. }
             | Action::ApplyTerraform { .. } => 0,
@@ -192,19 +212,37 @@ impl Action {
     }
 
     /// Whether it destroys or takes something away that does not come back by itself at
-    /// once: what a storm, a hold and a no-scale-down forbid.
+    /// once: what a storm, a hold and a no-scale-down forbid. A limit of a tenant turns
+    /// requests away; one that is no lower than what there is does not: see
+    /// [`Action::only_lifts`].
     pub fn is_destructive(&self, current: Capacity) -> bool {
         match self {
             Action::RunCommand { .. }
             | Action::CallWebhook { .. }
             | Action::SetRevision { .. }
             | Action::ApplyTerraform { .. } => true,
+            Action::LimitTenants { limits } => limits.values().any(Option::is_some),
             Action::SetCapacity { .. }
             | Action::RestartInstances { .. }
             | Action::ReplaceInstances { .. }
             | Action::SetWeights { .. }
             | Action::SetDrained { .. } => 0 < self.takes_units(current),
         }
+    }
+
+    /// Whether it only lifts limits that `seen` shows, or leaves them as they are.
+    pub fn only_lifts(&self, seen: &Seen) -> bool {
+        let (Action::LimitTenants { limits }, Seen::TenantLimits { limits: there }) = (self, seen)
+        else {
+            return false;
+        };
+        let lifts = |(tenant, limit): (&TenantName, &Option<u32>)| match (limit, there.get(tenant))
+        {
+            (None, _) => true,
+            (Some(limit), Some(there)) => there <= limit,
+            (Some(_), None) => false,
+        };
+        limits.iter().all(lifts)
     }
 
     /// Whether it asks for a state, so that asking again for what is there changes nothing;
@@ -214,7 +252,8 @@ impl Action {
             Action::SetCapacity { .. }
             | Action::SetWeights { .. }
             | Action::SetDrained { .. }
-            | Action::SetRevision { .. } => true,
+            | Action::SetRevision { .. }
+            | Action::LimitTenants { .. } => true,
             Action::RestartInstances { .. }
             | Action::ReplaceInstances { .. }
             | Action::RunCommand { .. }
@@ -230,6 +269,7 @@ impl Action {
             Action::RestartInstances { .. } | Action::ReplaceInstances { .. } => LookAt::Instances,
             Action::SetWeights { .. } | Action::SetDrained { .. } => LookAt::Traffic,
             Action::SetRevision { .. } => LookAt::Revision,
+            Action::LimitTenants { .. } => LookAt::TenantLimits,
             Action::RunCommand { command, .. } => LookAt::Command { command: command.clone() },
             Action::CallWebhook { webhook, .. } => LookAt::Webhook { webhook: webhook.clone() },
             Action::ApplyTerraform { workspace, variables, .. } => {
@@ -247,6 +287,7 @@ impl Action {
             Action::SetWeights { weights } => weights.contains_key(name),
             Action::SetCapacity { .. }
             | Action::SetRevision { .. }
+            | Action::LimitTenants { .. }
             | Action::RunCommand { .. }
             | Action::CallWebhook { .. }
             | Action::ApplyTerraform { .. } => false,
@@ -259,6 +300,21 @@ impl Action {
             Seen::TerraformPlan { plan_sha256, changes, .. } => {
                 let receipts = BTreeMap::new();
                 Some(Seen::TerraformPlan { plan_sha256, changes, receipts })
+            }
+            Seen::TenantLimits { limits: mut there } => {
+                there.retain(|it, _| match self {
+                    Action::LimitTenants { limits } => limits.contains_key(it),
+                    Action::SetCapacity { .. }
+                    | Action::RestartInstances { .. }
+                    | Action::ReplaceInstances { .. }
+                    | Action::SetWeights { .. }
+                    | Action::SetDrained { .. }
+                    | Action::SetRevision { .. }
+                    | Action::RunCommand { .. }
+                    | Action::CallWebhook { .. }
+                    | Action::ApplyTerraform { .. } => false,
+                });
+                Some(Seen::TenantLimits { limits: there })
             }
             Seen::Receipts { .. } => None,
             Seen::Capacity { .. } | Seen::Revision { .. } => Some(seen),
@@ -305,6 +361,9 @@ impl Action {
             (Action::SetRevision { revision }, Seen::Revision { current, .. }) => {
                 told(current == revision)
             }
+            (Action::LimitTenants { limits }, Seen::TenantLimits { limits: there }) => {
+                told(limits.iter().all(|(tenant, limit)| there.get(tenant) == limit.as_ref()))
+            }
             (
                 Action::RunCommand { .. }
                 | Action::CallWebhook { .. }
@@ -340,6 +399,10 @@ impl fmt::Display for Action {
                 write!(f, "put {} back into traffic", listed(instances))
             }
             Action::SetRevision { revision } => write!(f, "deploy revision {revision}"),
+            Action::LimitTenants { limits } => {
+                let shown: Vec<String> = limits.iter().map(shown_limit).collect();
+                f.write_str(&shown.join(", "))
+            }
             Action::RunCommand { command, arguments } => {
                 write!(f, "run command {command}")?;
                 arguments.iter().try_for_each(|it| write!(f, " {it:?}"))
@@ -356,6 +419,13 @@ impl fmt::Display for Action {
                 write!(f, "apply Terraform plan {short} in {workspace}")
             }
         }
+    }
+}
+
+fn shown_limit((tenant, limit): (&TenantName, &Option<u32>)) -> String {
+    match limit {
+        Some(limit) => format!("limit tenant {tenant} to {limit} requests/s"),
+        None => format!("lift the limit of tenant {tenant}"),
     }
 }
 
@@ -377,6 +447,8 @@ pub enum LookAt {
     Traffic,
     /// The deployed revision and the one before, at its `deployment` actuator.
     Revision,
+    /// The limits of tenants that there are, at its `tenants` actuator.
+    TenantLimits,
     /// The receipts of a command, and whether the allow-list has it at all.
     Command { command: AllowedName },
     /// The receipts of a webhook, and whether the allow-list has it at all.
@@ -395,6 +467,9 @@ pub enum Seen {
     Instances { instances: Vec<InstanceSeen> },
     /// Revisions; `previous` is the one to go back to, where the platform knows.
     Revision { current: String, previous: Option<String> },
+    /// Requests per second, by tenant; who is not here has no limit. At most
+    /// [`TENANT_LIMITS_MAX`].
+    TenantLimits { limits: BTreeMap<TenantName, u32> },
     /// How earlier effects of the same command, webhook or workspace ended.
     Receipts { receipts: BTreeMap<EffectId, Receipt> },
     /// A Terraform plan that was made and kept, and how earlier effects ended.

@@ -12,15 +12,18 @@
 //! 3. Effects and answers leave through [`Outcome::commit`], after the records
 //!    are durable.
 
+mod budgets;
 mod healing;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::action::Seen;
 use crate::blast_radius::Ledger;
+use crate::budget::kept::BudgetsKept;
+use crate::budget::sight::BudgetSight;
 use crate::documents::{Documents, LeadTime, Target};
 use crate::effect::{Effect, EffectOutcome};
 use crate::evaluate;
@@ -29,7 +32,7 @@ use crate::explanations::Explanations;
 use crate::heal::care;
 use crate::heal::view::{PlaybookObservation, Views};
 use crate::heal::ward::capacity_of;
-use crate::ids::{AllowedName, EffectId, NoticeId, RunId, SignalName, TargetId, Term};
+use crate::ids::{AllowedName, EffectId, NoticeId, RunId, ServiceName, SignalName, TargetId, Term};
 use crate::incident::IncidentEvent;
 use crate::lead_time::KnownLeadTime;
 use crate::notice::Delivery;
@@ -40,6 +43,10 @@ use crate::record::{EndCause, Record};
 use crate::request::{self, Answer, Request, RequestRefusal, Verb, contradicts};
 use crate::run::{Run, RunEvent};
 use crate::sight::Sight;
+use crate::slo::SliReading;
+use crate::spend::SpendReading;
+use crate::spend::focus::FocusRow;
+use crate::spend::tenants::TenantStanding;
 use crate::state::State;
 use crate::units::Capacity;
 
@@ -71,6 +78,14 @@ pub enum Input {
     NotifierChecked { trouble: Option<String> },
     /// Terraform finds differences between a workspace's code and what is there.
     DriftFound { workspace: AllowedName, differences: Vec<String> },
+    /// Slots of SLOs' indicators, as [`crate::budget::wanted`] asks for them.
+    SlisRead(Vec<SliReading>),
+    /// Prices, usage, good requests and tenants; with it, what is being spent is metered.
+    SpendRead(Box<SpendReading>),
+    /// What the shell kept of budgets from before a restart.
+    BudgetsRecalled(Box<BudgetsKept>),
+    /// Rows of a bill in FOCUS' form, to be compared with what was metered.
+    BillRead { source: String, rows: Vec<FocusRow> },
     /// Time passed; see [`Agent::next_wakeup`].
     TimePassed,
     /// The journal wants to be able to forget what is older.
@@ -120,6 +135,7 @@ pub struct Agent {
     state: State,
     sight: Sight,
     views: Views,
+    budgets: BudgetSight,
     explanations: Explanations,
     /// Follows from the three above; shared by the batches of one pass.
     ledger: Option<Ledger>,
@@ -135,12 +151,13 @@ impl Agent {
     /// that record's time: a clock that goes back revives nothing.
     pub fn handle(&mut self, now: Timestamp, input: Input) -> Outcome {
         let now = now.max(self.state.latest_at());
-        let stir = self.stirred_by(&input);
+        let stir = self.stirred_by(now, &input);
         match &input {
             Input::DocumentsLoaded(documents) => {
                 self.views.retain(&self.documents, documents);
                 self.documents = Arc::clone(documents);
                 self.sight.retain(documents);
+                self.budgets.retain(now, documents);
                 self.explanations.retain(documents);
                 self.ledger = None;
             }
@@ -160,10 +177,14 @@ impl Agent {
             Input::PlaybooksObserved(observations) => {
                 for it in observations {
                     let capacity = capacity_of(&self.state, &self.sight, &it.target);
-                    self.views.observe(now, &self.documents, capacity, it);
+                    let it = self.with_budgets(now, it);
+                    self.views.observe(now, &self.documents, capacity, &it);
                 }
             }
             Input::Looked { run, step, result } => self.views.answer(*run, *step, result),
+            Input::SlisRead(readings) => self.observe_slis(now, readings),
+            Input::SpendRead(reading) => self.observe_spend(now, reading),
+            Input::BudgetsRecalled(kept) => self.budgets.recall(now, &self.documents, kept),
             Input::Started { .. }
             | Input::Requested(_)
             | Input::BreakGlassRead(_)
@@ -171,6 +192,7 @@ impl Agent {
             | Input::NoticeFinished { .. }
             | Input::NotifierChecked { .. }
             | Input::DriftFound { .. }
+            | Input::BillRead { .. }
             | Input::TimePassed
             | Input::SnapshotWanted => (),
         }
@@ -223,6 +245,11 @@ impl Agent {
     /// What playbooks see at the moment.
     pub fn views(&self) -> &Views {
         &self.views
+    }
+
+    /// Takes in who uses each service now: see [`Views::set_tenants`].
+    pub fn set_tenants(&mut self, tenants: BTreeMap<ServiceName, Vec<TenantStanding>>) {
+        self.views.set_tenants(tenants);
     }
 
     /// The documents in force.
@@ -291,6 +318,10 @@ impl Agent {
             | Input::NotifierChecked { .. }
             | Input::DriftFound { .. }
             | Input::ShortfallsRecalled(_)
+            | Input::SlisRead(_)
+            | Input::SpendRead(_)
+            | Input::BudgetsRecalled(_)
+            | Input::BillRead { .. }
             | Input::TimePassed => (),
             Input::SnapshotWanted => {
                 // The overrides that end right now are gone already.
@@ -530,6 +561,9 @@ fn tightens_the_ledger(record: &Record) -> bool {
         | Record::LeftToPeople { .. }
         | Record::Reviewed { .. }
         | Record::ReviewOverdue { .. }
+        | Record::Budget { .. }
+        | Record::SloAlert { .. }
+        | Record::Reconciled { .. }
         | Record::RequestRefused { .. } => false,
     }
 }

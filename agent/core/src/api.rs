@@ -4,6 +4,7 @@
 //! **Not here:** routes, transport, authentication (the daemon's and the
 //! command line's).
 
+pub mod budgets;
 pub mod healing;
 
 use jiff::Timestamp;

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::blast_radius::Ledger;
+use crate::budget::arbiter::{Ruling, constraints_on, ruling_on};
 use crate::decide::{Proposal, Reason, SignalFinding, propose};
-use crate::documents::{Documents, OutsideChange, ScalingPolicy, Target};
+use crate::documents::{BudgetOf, Consequence, Documents, OutsideChange, ScalingPolicy, Target};
 use crate::effect::{Effect, SetCapacity};
 use crate::explain::{Conclusion, Explanation};
 use crate::guard::{Circumstances, Verdict, freeze_window_in, review};
@@ -140,6 +141,7 @@ impl<'a> Batch<'a> {
             limits: Vec::new(),
             bounds: Some(target.bounds),
             signals: seen.findings().to_vec(),
+            arbitration: None,
         };
         let reading = match seen.capacity() {
             Some(Ok(reading)) => *reading,
@@ -167,6 +169,17 @@ impl<'a> Batch<'a> {
         let proposal = self.propose(policy, pin, reading.current, seen);
         explanation.proposed = Some(proposal.desired);
         explanation.reason = Some(proposal.reason.clone());
+        let growth = ruling_on(self.documents, self.state.budgets(), target);
+        if growth != Ruling::Free && reading.current < target.bounds.clamp(proposal.desired) {
+            explanation.arbitration = Some(growth.clone());
+        }
+        let tightened = constraints_on(
+            self.documents,
+            self.state.budgets(),
+            target,
+            Consequence::TightenAutonomy,
+        )
+        .find(|(budget, ..)| matches!(budget.of, BudgetOf::Errors { .. }));
         let circumstances = Circumstances {
             now: self.now,
             documents: self.documents,
@@ -180,6 +193,9 @@ impl<'a> Batch<'a> {
             freeze_window: self.freeze_window_of(target),
             run: self.state.healing().active_on(&target.id),
             lapse: self.lapses.iter().find(|it| it.scope.covers(target)).copied(),
+            growth: &growth,
+            tightened: tightened
+                .map(|(budget, threshold, it)| (&budget.id, threshold, it.why.as_str())),
         };
         let verdict = review(&circumstances, &proposal, self.ledger);
         self.conclude(target, verdict, &mut explanation);

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::budget::arbiter::Ruling;
 use crate::decide::{Reason, SignalFinding};
 use crate::documents::Autonomy;
 use crate::guard::{Limit, Refusal};
@@ -50,6 +51,9 @@ pub struct Explanation {
     pub bounds: Option<Bounds>,
     /// The signals it looked at.
     pub signals: Vec<SignalFinding>,
+    /// Who went first, where a budget asked to stop a growth that was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arbitration: Option<Ruling>,
 }
 
 /// How one evaluation ended.
@@ -103,7 +107,12 @@ impl Explanation {
         let current = self.current.map_or_else(|| "?".to_owned(), |it| it.to_string());
         match &self.conclusion {
             Conclusion::Planned { desired, .. } => {
-                format!("scaling {current} -> {desired}: {}{}", self.because(), self.limited())
+                format!(
+                    "scaling {current} -> {desired}: {}{}{}",
+                    self.because(),
+                    self.limited(),
+                    self.arbitrated()
+                )
             }
             Conclusion::NoChange => {
                 format!("keeping {current}: {}{}", self.because(), self.limited())
@@ -183,6 +192,14 @@ impl Explanation {
             show_duration(forecast.lead_time.duration()),
             covers.grow_to,
         )
+    }
+
+    /// Said where the growth goes on; a growth that is stopped says so as its refusal.
+    fn arbitrated(&self) -> String {
+        match &self.arbitration {
+            Some(ruling @ Ruling::CostYields { .. }) => format!("; {ruling}"),
+            Some(Ruling::Free | Ruling::Stopped { .. }) | None => String::new(),
+        }
     }
 
     fn worst_signal(&self) -> String {

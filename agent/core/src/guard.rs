@@ -7,25 +7,24 @@
 //! Only this module can build a [`Permit`], and an effect cannot be built
 //! without one. So "was this checked?" is a question for the compiler.
 
+mod refusal;
 mod step;
 
-use std::fmt;
-
 use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::blast_radius::Ledger;
+use crate::budget::arbiter::Ruling;
 use crate::decide::{Proposal, Reason};
 use crate::documents::{Autonomy, Documents, Guardrail, ScalingPolicy, Step, Target};
 use crate::heal::memory::Lapse;
-use crate::ids::{Actor, EffectId, GuardrailId, OverrideId, PlaybookId, RunId, TargetId};
+use crate::ids::{BudgetId, GuardrailId, TargetId, ThresholdName};
 use crate::overrides::{Override, OverrideKind, in_force};
 use crate::quality::Quality;
 use crate::run::Run;
 use crate::state::{BreakGlass, State, TargetState};
-use crate::units::{Bounds, Capacity, show_duration};
+use crate::units::{Capacity, show_duration};
 
+pub use refusal::{Limit, Refusal};
 pub(crate) use step::takes_units;
 pub use step::{ActPermit, StepCircumstances, StepPermit, is_in_service, review_step};
 
@@ -81,242 +80,6 @@ pub enum Verdict {
     Refuse { refusal: Refusal, would: Capacity, limits: Vec<Limit> },
 }
 
-/// What made the permitted capacity differ from the proposed one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "limit", rename_all = "snake_case")]
-pub enum Limit {
-    /// Outside the target's bounds.
-    Bounds { proposed: Capacity, bounds: Bounds },
-    /// More than one step.
-    Step { proposed: Capacity, units_max: u32 },
-    /// More than may leave the guardrail's scope at the moment.
-    BlastRadius { proposed: Capacity, units_left: u32, guardrail: Option<GuardrailId> },
-}
-
-/// Why a proposal was refused. The order is the order of precedence: the first
-/// that applies is the one that is given.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "refusal", rename_all = "snake_case")]
-pub enum Refusal {
-    /// The break-glass file is there, or cannot be read.
-    BreakGlass {
-        #[schemars(with = "String")]
-        #[cfg_attr(feature = "openapi", schema(value_type = String))]
-        since: Timestamp,
-        cause: String,
-    },
-    /// A guardrail protects the target from any change.
-    Protected { guardrail: GuardrailId },
-    /// A person's override (freeze, hold or no-scale-down) is in force.
-    Overridden {
-        id: OverrideId,
-        // Not flattened: a pin's capacity would hide the refusal's own fields.
-        override_kind: OverrideKind,
-        actor: Actor,
-        reason: String,
-        #[schemars(with = "String")]
-        #[cfg_attr(feature = "openapi", schema(value_type = String))]
-        ends_at: Timestamp,
-    },
-    /// A freeze window of a guardrail.
-    FreezeWindow {
-        guardrail: GuardrailId,
-        window: String,
-        #[schemars(with = "String")]
-        #[cfg_attr(feature = "openapi", schema(value_type = String))]
-        ends_at: Timestamp,
-    },
-    /// An earlier effect has not ended for sure.
-    InFlight { id: EffectId, desired: Capacity, is_unknown: bool },
-    /// The signals are not good enough to remove capacity.
-    Doubt { quality: Quality },
-    /// They are, but have not been for the whole stabilization window.
-    Unsettled {
-        #[schemars(with = "Option<String>")]
-        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
-        until: Option<Timestamp>,
-    },
-    /// Too soon after the last change.
-    CoolingDown {
-        #[schemars(with = "String")]
-        #[cfg_attr(feature = "openapi", schema(value_type = String))]
-        until: Timestamp,
-    },
-    /// The last effects on this target did not happen; trying again later.
-    BackingOff {
-        n_attempts: u32,
-        #[schemars(with = "String")]
-        #[cfg_attr(feature = "openapi", schema(value_type = String))]
-        until: Timestamp,
-    },
-    /// Nothing more may leave the guardrail's scope at the moment.
-    BlastRadius {
-        guardrail: Option<GuardrailId>,
-        removed_units: u64,
-        units_max: u64,
-        window: String,
-        #[schemars(with = "Option<String>")]
-        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
-        more_at: Option<Timestamp>,
-    },
-    /// The policy does not let the agent act by itself.
-    Autonomy { autonomy: Autonomy },
-    /// Too much is wrong at once for anything destructive.
-    Storm {
-        #[schemars(with = "String")]
-        #[cfg_attr(feature = "openapi", schema(value_type = String))]
-        since: Timestamp,
-        why: String,
-    },
-    /// Too many of the target's instances would be out of service.
-    EjectionLimit { n_out: u32, n_instances: u32, share_max: f64 },
-    /// A run of a playbook has the target.
-    LockedByRun { run: RunId, playbook: PlaybookId },
-    /// People had it in hand, it expired, and nobody handed it back.
-    Lapsed {
-        #[schemars(with = "String")]
-        #[cfg_attr(feature = "openapi", schema(value_type = String))]
-        since: Timestamp,
-        why: String,
-    },
-}
-
-impl Refusal {
-    /// Every answer of [`Refusal::name`] that a review can give, so that a metric
-    /// can show each from the start.
-    pub const NAMES: [&'static str; 18] = [
-        "break_glass",
-        "protected",
-        "frozen",
-        "taken_over",
-        "held",
-        "no_scale_down",
-        "freeze_window",
-        "in_flight",
-        "doubt",
-        "unsettled",
-        "cooling_down",
-        "backing_off",
-        "blast_radius",
-        "autonomy",
-        "storm",
-        "ejection_limit",
-        "locked_by_run",
-        "lapsed",
-    ];
-
-    /// The variant's name, for metrics and tables.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Refusal::BreakGlass { .. } => "break_glass",
-            Refusal::Protected { .. } => "protected",
-            Refusal::Overridden { override_kind, .. } => match override_kind {
-                OverrideKind::Freeze => "frozen",
-                OverrideKind::Takeover => "taken_over",
-                OverrideKind::Hold => "held",
-                OverrideKind::NoScaleDown => "no_scale_down",
-                OverrideKind::Pin { .. } => "pinned",
-            },
-            Refusal::FreezeWindow { .. } => "freeze_window",
-            Refusal::InFlight { .. } => "in_flight",
-            Refusal::Doubt { .. } => "doubt",
-            Refusal::Unsettled { .. } => "unsettled",
-            Refusal::CoolingDown { .. } => "cooling_down",
-            Refusal::BackingOff { .. } => "backing_off",
-            Refusal::BlastRadius { .. } => "blast_radius",
-            Refusal::Autonomy { .. } => "autonomy",
-            Refusal::Storm { .. } => "storm",
-            Refusal::EjectionLimit { .. } => "ejection_limit",
-            Refusal::LockedByRun { .. } => "locked_by_run",
-            Refusal::Lapsed { .. } => "lapsed",
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::BreakGlass { since, cause } => {
-                write!(f, "break-glass since {since:.0}: {cause}")
-            }
-            Refusal::Protected { guardrail } => write!(f, "guardrail {guardrail} protects it"),
-            Refusal::Overridden { id, override_kind, actor, reason, ends_at } => {
-                let verb = match override_kind {
-                    OverrideKind::Freeze => "frozen".to_owned(),
-                    OverrideKind::Takeover => "taken over".to_owned(),
-                    OverrideKind::Hold => "held".to_owned(),
-                    OverrideKind::NoScaleDown => "no scale-down".to_owned(),
-                    OverrideKind::Pin { capacity } => format!("pinned at {capacity}"),
-                };
-                write!(f, "{verb} by {actor} until {ends_at:.0} ({id}): {reason}")
-            }
-            Refusal::FreezeWindow { guardrail, window, ends_at } => {
-                write!(f, "freeze window {window} of guardrail {guardrail} until {ends_at:.0}")
-            }
-            Refusal::InFlight { id, desired, is_unknown: false } => {
-                write!(f, "effect {id} to {desired} has not ended")
-            }
-            Refusal::InFlight { id, desired, is_unknown: true } => {
-                write!(f, "the outcome of effect {id} to {desired} is unknown; reading back first")
-            }
-            Refusal::Doubt { quality } => {
-                write!(f, "signals are {quality}; capacity is never removed on those")
-            }
-            Refusal::Unsettled { until } => {
-                f.write_str("signals have not been good for the whole stabilization window")?;
-                match until {
-                    Some(until) => write!(f, ", earliest {until:.0}"),
-                    None => Ok(()),
-                }
-            }
-            Refusal::CoolingDown { until } => write!(f, "cooling down until {until:.0}"),
-            Refusal::BackingOff { n_attempts, until } => {
-                write!(
-                    f,
-                    "backing off until {until:.0}: the last {n_attempts} effects did not happen"
-                )
-            }
-            Refusal::BlastRadius { guardrail, removed_units, units_max, window, more_at } => {
-                match guardrail {
-                    Some(guardrail) => write!(f, "guardrail {guardrail}")?,
-                    None => f.write_str("the built-in blast radius")?,
-                }
-                write!(f, " allows {units_max} units to leave in {window}, {removed_units} have")?;
-                match more_at {
-                    Some(at) => write!(f, "; more may from {at:.0}"),
-                    None => Ok(()),
-                }
-            }
-            Refusal::Autonomy { autonomy: Autonomy::Approve } => {
-                f.write_str("autonomy is approve: a person must do it, for example with a pin")
-            }
-            Refusal::Autonomy { autonomy } => {
-                write!(f, "autonomy is {autonomy}: the agent only says what it would do")
-            }
-            Refusal::Storm { since, why } => {
-                write!(f, "storm since {since:.0}, nothing destructive: {why}")
-            }
-            Refusal::EjectionLimit { n_out, n_instances, share_max } => {
-                let percent = share_max * 100.0;
-                write!(
-                    f,
-                    "{n_out} of {n_instances} instances would be out of service, at most \
-                     {percent:.0} % may be"
-                )
-            }
-            Refusal::LockedByRun { run, playbook } => {
-                write!(f, "{run} of playbook {playbook} has it; `evenkeel abort {run}` ends that")
-            }
-            Refusal::Lapsed { since, why } => write!(
-                f,
-                "{why} at {since:.0} and was not handed back; `evenkeel handback` resumes"
-            ),
-        }
-    }
-}
-
 /// Everything that may forbid or limit a proposal for one target.
 #[derive(Debug)]
 pub struct Circumstances<'a> {
@@ -345,14 +108,19 @@ pub struct Circumstances<'a> {
     pub run: Option<&'a Run>,
     /// A takeover of it that lapsed and was not handed back.
     pub lapse: Option<&'a Lapse>,
+    /// What the arbiter between SLO and cost says about growth.
+    pub growth: &'a Ruling,
+    /// A threshold of an error budget that lets nothing be taken away.
+    pub tightened: Option<(&'a BudgetId, &'a ThresholdName, &'a str)>,
 }
 
 /// Reviews `proposal`; what a permit removes is entered into `ledger`.
 ///
 /// Order: break-glass, protected, freeze, freeze window, hold, effect in
 /// flight, bounds, no-scale-down, doubt, cooldown, step, backing off, blast
-/// radius, autonomy. A pin is a person's word: it is bound by bounds and blast radius,
-/// but not by doubt, cooldown, step or autonomy, which are about the agent's own.
+/// radius, budgets, autonomy. A pin is a person's word: it is bound by bounds and blast
+/// radius, but not by doubt, cooldown, step, budgets or autonomy, which are about the
+/// agent's own.
 pub fn review(it: &Circumstances<'_>, proposal: &Proposal, ledger: &mut Ledger) -> Verdict {
     let bounds = it.target.bounds;
     let mut limits = Vec::new();
@@ -378,7 +146,8 @@ pub fn review(it: &Circumstances<'_>, proposal: &Proposal, ledger: &mut Ledger) 
         if let Some(lapse) = it.lapse {
             return refuse(Refusal::Lapsed { since: lapse.at, why: lapse.why.clone() }, limits);
         }
-        let locks = |run: &&Run| desired < it.current || run.sets_capacity();
+        let is_removal = desired < it.current;
+        let locks = |run: &&Run| (is_removal && !run.only_throttles()) || run.sets_capacity();
         if let Some(run) = it.run.filter(locks) {
             let (run, playbook) = (run.id, run.playbook.clone());
             return refuse(Refusal::LockedByRun { run, playbook }, limits);
@@ -423,6 +192,11 @@ pub fn review(it: &Circumstances<'_>, proposal: &Proposal, ledger: &mut Ledger) 
             Err(refusal) => return refuse(refusal, limits),
         }
     }
+    if !is_pin(proposal)
+        && let Some(refusal) = beyond_budgets(it, desired)
+    {
+        return Verdict::Refuse { refusal, would: desired, limits };
+    }
     if let (false, Some(policy)) = (is_pin(proposal), it.policy)
         && policy.autonomy < Autonomy::Auto
     {
@@ -438,6 +212,20 @@ pub fn review(it: &Circumstances<'_>, proposal: &Proposal, ledger: &mut Ledger) 
     let permit =
         Permit { target: it.target.id.clone(), desired, expected: it.current, granted_at: it.now };
     Verdict::Allow { permit, limits }
+}
+
+/// What budgets forbid of a change that is otherwise allowed.
+fn beyond_budgets(it: &Circumstances<'_>, desired: Capacity) -> Option<Refusal> {
+    if it.current < desired {
+        return matches!(it.growth, Ruling::Stopped { .. })
+            .then(|| Refusal::OverBudget { ruling: it.growth.clone() });
+    }
+    let (budget, threshold, why) = it.tightened?;
+    Some(Refusal::Tightened {
+        budget: budget.clone(),
+        threshold: threshold.clone(),
+        why: why.to_owned(),
+    })
 }
 
 /// Whether the last effects failed so recently that the next has to wait. A word
@@ -496,6 +284,8 @@ pub(crate) fn forbids_pin(
         freeze_window: freeze_window_of(documents, &target.id, now),
         run: None,
         lapse: None,
+        growth: &Ruling::Free,
+        tightened: None,
     };
     forbidden_at_all(&circumstances).or_else(|| {
         let no_scale_down = |it: &&Override| is_removal && it.kind == OverrideKind::NoScaleDown;

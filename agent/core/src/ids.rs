@@ -175,6 +175,31 @@ name_type! {
     InputName
 }
 name_type! {
+    /// A [`crate::documents::Slo`].
+    SloId
+}
+name_type! {
+    /// A [`crate::documents::Budget`].
+    BudgetId
+}
+name_type! {
+    /// A threshold of a budget, unique within it.
+    ThresholdName
+}
+name_type! {
+    /// A service: what SLOs, tenants' usage and spend are filed under. A target belongs to
+    /// the service that its label `service` names, else to that of its own name.
+    ServiceName
+}
+name_type! {
+    /// A tenant, as the label of its usage says.
+    TenantName
+}
+name_type! {
+    /// A line of a price book that is paid by use, unique within it.
+    UsageName
+}
+name_type! {
     /// A step of a playbook, unique within it.
     StepName
 }

@@ -83,6 +83,12 @@ pub enum Topic {
     Drift,
     /// Notifications cannot be delivered.
     NotifierDead,
+    /// An error budget burns, or nobody can tell.
+    SloBurn,
+    /// A threshold of a budget was crossed.
+    BudgetThreshold,
+    /// A bill differs from what was metered.
+    BillDrift,
     /// A playbook's own `notify` step.
     Step,
 }
@@ -107,6 +113,9 @@ impl Topic {
             Topic::Demoted => "demoted",
             Topic::Drift => "drift",
             Topic::NotifierDead => "notifier_dead",
+            Topic::SloBurn => "slo_burn",
+            Topic::BudgetThreshold => "budget_threshold",
+            Topic::BillDrift => "bill_drift",
             Topic::Step => "step",
         }
     }

@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::ActionClass;
 use crate::autonomy::AutonomyEvent;
+use crate::budget::memory::{BudgetEvent, SloAlertEvent};
 use crate::effect::EffectOutcome;
 use crate::heal::memory::StormEvent;
 use crate::ids::{
-    Actor, EffectId, IncidentId, NoticeId, OverrideId, PolicyId, RunId, SignalName, TargetId, Term,
+    Actor, BudgetId, EffectId, IncidentId, NoticeId, OverrideId, PolicyId, RunId, SignalName,
+    SloId, TargetId, Term, ThresholdName,
 };
 use crate::incident::IncidentEvent;
 use crate::notice::{Delivery, Notice};
@@ -104,6 +106,13 @@ pub enum Record {
     Reviewed { at: Timestamp, run: RunId, actor: Actor, note: String },
     /// One is overdue.
     ReviewOverdue { at: Timestamp, run: RunId },
+    /// Something happened to a threshold of a budget.
+    Budget { at: Timestamp, budget: BudgetId, threshold: ThresholdName, change: BudgetEvent },
+    /// Something happened to an alert policy of an SLO. `policy` is the objective's name, `/`
+    /// and the policy's.
+    SloAlert { at: Timestamp, slo: SloId, policy: String, change: SloAlertEvent },
+    /// A bill was compared with what was metered.
+    Reconciled { at: Timestamp, source: String, drift_ratio: f64, differences: Vec<String> },
     /// Somebody asked for something and did not get it.
     RequestRefused { at: Timestamp, actor: Option<Actor>, verb: String, why: String },
     /// The whole state, so that older records are no longer needed to rebuild
@@ -155,6 +164,9 @@ impl Record {
             Record::LeftToPeople { .. } => "left_to_people",
             Record::Reviewed { .. } => "break_glass_reviewed",
             Record::ReviewOverdue { .. } => "review_overdue",
+            Record::Budget { change, .. } => change.kind(),
+            Record::SloAlert { change, .. } => change.kind(),
+            Record::Reconciled { .. } => "reconciled",
             Record::RequestRefused { .. } => "request_refused",
             Record::Snapshot { .. } => Record::SNAPSHOT,
         }
@@ -190,6 +202,9 @@ impl Record {
             | Record::LeftToPeople { at, .. }
             | Record::Reviewed { at, .. }
             | Record::ReviewOverdue { at, .. }
+            | Record::Budget { at, .. }
+            | Record::SloAlert { at, .. }
+            | Record::Reconciled { at, .. }
             | Record::RequestRefused { at, .. }
             | Record::Snapshot { at, .. } => *at,
         }
@@ -230,6 +245,9 @@ impl Record {
             | Record::HandedBack { .. }
             | Record::Reviewed { .. }
             | Record::ReviewOverdue { .. }
+            | Record::Budget { .. }
+            | Record::SloAlert { .. }
+            | Record::Reconciled { .. }
             | Record::RequestRefused { .. }
             | Record::Snapshot { .. } => None,
         }

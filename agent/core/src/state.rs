@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
+use crate::budget::memory::BudgetMemory;
 use crate::effect::EffectOutcome;
 use crate::heal::memory::{Healing, Lapse};
 use crate::ids::{EffectId, OverrideId, PolicyId, SignalName, TargetId, Term};
@@ -42,6 +43,9 @@ pub struct State {
     /// Incidents, runs, notices, autonomy.
     #[serde(default)]
     healing: Healing,
+    /// Crossed thresholds of budgets, alerts of SLOs.
+    #[serde(default)]
+    budgets: BudgetMemory,
 }
 
 /// The break-glass file is in force.
@@ -283,6 +287,13 @@ impl State {
             Record::Reviewed { at, run, actor, note } => {
                 self.healing.reviewed(*at, *run, actor, note);
             }
+            Record::Budget { at, budget, threshold, change } => {
+                self.budgets.apply_budget(*at, budget, threshold, change);
+            }
+            Record::SloAlert { at, slo, policy, change } => {
+                self.budgets.apply_alert(*at, slo, policy, change);
+            }
+            Record::Reconciled { .. } => (),
             Record::ReviewOverdue { run, .. } => self.healing.review_overdue(*run),
             Record::RequestRefused { .. } | Record::Snapshot { .. } => (),
         }
@@ -432,6 +443,11 @@ impl State {
     /// Every target with an effect that has not ended for sure.
     pub fn in_flight(&self) -> impl Iterator<Item = (&TargetId, &InFlight)> {
         self.targets.iter().filter_map(|(id, it)| Some((id, it.in_flight.as_ref()?)))
+    }
+
+    /// Crossed thresholds of budgets, alerts of SLOs.
+    pub fn budgets(&self) -> &BudgetMemory {
+        &self.budgets
     }
 
     /// Incidents, runs, notices, autonomy.

@@ -158,7 +158,7 @@ proptest! {
 #[track_caller]
 fn check_attack(text: &str) -> String {
     // Generous for a slow machine in a debug build; a bomb that goes off takes hours.
-    const TIME_MAX: Duration = Duration::from_secs(1);
+    const TIME_MAX: Duration = Duration::from_secs(2);
     let began = Instant::now();
     let loaded = check(&[text]);
     let took = began.elapsed();
@@ -220,7 +220,7 @@ fn what_is_too_deep_too_long_or_too_much_is_refused_with_the_limit() {
         ("{a: ".repeat(100_000), "nested deeper than 32 levels"),
         ("- ".repeat(100_000), "nested deeper than 32 levels"),
         (format!("a: {}", "x".repeat(3 << 20)), "a document has more than 1048576 bytes of text"),
-        (format!("[{}]", "1, ".repeat(200_000)), "a document has more than 50000 values"),
+        (format!("[{}]", "1, ".repeat(200_000)), "a document has more than 100000 values"),
         ("x".repeat((4 << 20) + 1), "the file has 4194305 bytes, at most 4194304 are read"),
         ("--- 1\n".repeat(20_001), "there are more than 20000 documents, none is read"),
     ] {

@@ -121,6 +121,8 @@ fn every_ready_made_document_satisfies_the_schema() {
     let mut n_documents = 0;
     let mut ready_made = as_json("../../policies");
     ready_made.extend(as_json("tests/good_documents"));
+    ready_made.extend(as_json("tests/openslo/examples/budgeting-method"));
+    ready_made.extend(as_json("tests/openslo/examples/treat-low-traffic-as-equally-important"));
     for (name, _, documents) in ready_made {
         for document in documents {
             assert!(accepts(&schema, &document), "{name}: {document}");
@@ -171,6 +173,7 @@ const ONLY_THE_READER_SEES: &[&str] = &[
     "max-zero",
     "merge-key",
     "min-above-max",
+    "openslo-alert-never-fires",
     "playbook-condition-faults",
     "playbook-secret-pasted",
     "playbook-select-needs-instances",

@@ -86,6 +86,9 @@ pub struct Config {
     /// What playbooks may do by name.
     #[serde(default)]
     pub actuators: ActuatorsConfig,
+    /// What money is compared with.
+    #[serde(default)]
+    pub spend: SpendConfig,
 }
 
 /// The API's listeners.
@@ -183,6 +186,15 @@ impl Default for ForecastsConfig {
     fn default() -> ForecastsConfig {
         ForecastsConfig { refit_threads: 1 }
     }
+}
+
+/// What money is compared with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpendConfig {
+    /// Folder with bills in the form of FOCUS, `*.csv`; looked at once an hour.
+    #[serde(default)]
+    pub focus_dir: Option<PathBuf>,
 }
 
 /// What the log looks like.
@@ -365,7 +377,7 @@ prometheus: { url: 'http://127.0.0.1:9090' }
         check(
             &format!("{GOOD}evaluation_perriod: 15s\n"),
             &expect![
-                "configuration `evenkeeld.yaml` is not valid: error: line 7 column 1: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, notifications, forecasts, log, actuators: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, notifications, forecasts, log, actuators at line 7, column 1"
+                "configuration `evenkeeld.yaml` is not valid: error: line 7 column 1: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, notifications, forecasts, log, actuators, spend: unknown field `evaluation_perriod`, expected one of region, documents, store, signing_key, break_glass_file, evaluation_period, retention, api, prometheus, aws, webhook, notifications, forecasts, log, actuators, spend at line 7, column 1"
             ],
         );
         check(

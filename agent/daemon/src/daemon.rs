@@ -6,6 +6,7 @@
 //!
 //! ```text
 //!  Prometheus ─► Observer ─batches─► EventLoop ─effects─► Executor ─► providers
+//!             ─► BudgetReader ─inputs─► │
 //!  files ─► Watcher ─────inputs────►   │  ▲  ◄────reports────┘
 //!  people ─► API ─messages─► Mailbox ──┘  └── Journal (fsync before effects)
 //!                      Executor ─steps, looks─► actuators      DriftWatch ─► actuators
@@ -29,6 +30,9 @@ use tracing::info;
 
 use crate::api::{self, ApiSettings, ApiState, Readiness, ReloadWanted};
 use crate::break_glass;
+use crate::budgets::BudgetReader;
+use crate::budgets::bills::BillWatch;
+use crate::budgets::keeper::{self as budget_keeper, BudgetKeeper};
 use crate::clock::Clock;
 use crate::config::HeartbeatConfig;
 use crate::documents_files::{self, AtStart, Watcher};
@@ -70,6 +74,8 @@ pub(crate) struct Setting {
     pub(crate) actuators: ActuatorSettings,
     /// When to look for drift, by Terraform workspace.
     pub(crate) drift_checks: BTreeMap<AllowedName, Schedule>,
+    /// Where bills are put.
+    pub(crate) focus_folder: Option<PathBuf>,
     pub(crate) notifications: NotifySettings,
     pub(crate) heartbeat: Option<HeartbeatConfig>,
     pub(crate) source: MetricsSource,
@@ -227,7 +233,10 @@ pub(crate) async fn run(
         Input::DocumentsLoaded(Arc::clone(&documents)),
         Input::BreakGlassRead(glass.clone()),
     ];
-    for input in first_inputs {
+    let budgets_place = budget_keeper::place(&setting.store);
+    let recalled = budget_keeper::recall(&budgets_place);
+    let recalled = recalled.map(|it| Input::BudgetsRecalled(Box::new(it)));
+    for input in first_inputs.into_iter().chain(recalled) {
         event_loop.handle(input).map_err(DaemonError::Journal)?;
     }
     info!(
@@ -259,6 +268,22 @@ pub(crate) async fn run(
         keeper: keeper.clone(),
         inputs: inputs.clone(),
     };
+    let budget_keeper =
+        BudgetKeeper { place: budgets_place, clock: clock.clone(), mailbox: mailbox.clone() };
+    let keeping_budgets = tokio::spawn(budget_keeper.clone().run());
+    let budget_reader = BudgetReader {
+        clock: clock.clone(),
+        documents: documents_end.clone(),
+        source: Arc::clone(&source),
+        mailbox: mailbox.clone(),
+        inputs: inputs.clone(),
+        metrics: Arc::clone(&metrics),
+    };
+    let reading_budgets = tokio::spawn(budget_reader.run());
+    let watching_bills = setting.focus_folder.map(|folder| {
+        let (clock, metrics, inputs) = (clock.clone(), Arc::clone(&metrics), inputs.clone());
+        tokio::spawn(BillWatch { folder, clock, metrics, inputs }.run())
+    });
     forecasters.follow(&documents);
     tokio::spawn(follow(documents_end.clone(), forecasters.clone()));
     tokio::spawn(past.read(ending.subscribe()));
@@ -334,9 +359,15 @@ pub(crate) async fn run(
     observing.abort();
     keeping.abort();
     watching_drift.abort();
+    keeping_budgets.abort();
+    reading_budgets.abort();
+    if let Some(watching_bills) = watching_bills {
+        watching_bills.abort();
+    }
     if loop_result.is_none() {
-        // While the loop can still be asked for the shortfalls.
+        // While the loop can still be asked for the shortfalls and the counts.
         keeper.keep().await;
+        budget_keeper.keep().await;
     }
     ending.send_replace(true);
     let stopped = match loop_result {

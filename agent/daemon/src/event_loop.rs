@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_core::agent::{Agent, Committed, Input};
+use evenkeel_core::budget::report;
 use evenkeel_core::effect::Effect;
 use evenkeel_core::explain::{Conclusion, Explanation};
 use evenkeel_core::heal::view::PlaybookObservation;
@@ -129,9 +130,16 @@ impl EventLoop {
     /// Handles one input and commits what follows.
     pub(crate) fn handle(&mut self, input: Input) -> Result<(), JournalError> {
         let is_reload = matches!(input, Input::DocumentsLoaded(_));
+        // The last that a reading for budgets hands over.
+        let is_spend = matches!(input, Input::SpendRead(_));
         let committed = self.commit(input)?;
         if is_reload {
             self.feedback.say_all(&self.agent);
+        }
+        if is_spend {
+            let now = self.clock.now().max(self.agent.state().latest_at());
+            let slos = report::slo_report(&self.agent, now);
+            self.metrics.set_budgets(slos, report::budget_report(&self.agent, now));
         }
         let withdrawn = self.executor.withdraw(&committed.withdrawn);
         if !withdrawn.is_empty() {

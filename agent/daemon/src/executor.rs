@@ -249,6 +249,7 @@ impl Executor {
             | LookAt::Instances
             | LookAt::Traffic
             | LookAt::Revision
+            | LookAt::TenantLimits
             | LookAt::Command { .. }
             | LookAt::Webhook { .. } => &self.turns.looks,
         };

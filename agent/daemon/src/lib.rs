@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod break_glass;
+mod budgets;
 pub mod clock;
 pub mod config;
 mod daemon;
@@ -89,6 +90,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<(), RunE
         providers: ProviderSettings { aws, webhook, ..ProviderSettings::default() },
         actuators,
         drift_checks: config.actuators.drift_checks(),
+        focus_folder: config.spend.focus_dir,
         notifications,
         heartbeat,
         source: source::MetricsSource::Prometheus(Box::new(source)),

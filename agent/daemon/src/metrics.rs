@@ -9,8 +9,11 @@
 //! Label values come from closed sets: a `&'static str` cannot be made from what
 //! a person or a provider sent. The exceptions are `target_id` and, of forecasts,
 //! `signal`, which are bounded by [`TARGET_SERIES_MAX`], `workspace` and, of notices,
-//! `channel`, which are as many as the configuration names.
+//! `channel`, which are as many as the configuration names, and those of budgets
+//! (`metrics/budgets.rs`), which are bounded by [`OBJECTIVE_SERIES_MAX`] and
+//! [`TENANT_SERIES_SHOWN_MAX`].
 
+mod budgets;
 mod capacities;
 mod forecasts;
 mod healing;
@@ -40,6 +43,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use budgets::BudgetMetrics;
 use capacities::TargetCapacities;
 use forecasts::ForecastMetrics;
 use healing::HealingMetrics;
@@ -49,6 +53,7 @@ use words::{
     mode_word, override_word, quality_word,
 };
 
+pub use budgets::{OBJECTIVE_SERIES_MAX, TENANT_SERIES_SHOWN_MAX};
 pub use capacities::{TARGET_SERIES_MAX, TargetCapacity};
 pub use forecasts::{ForecastReport, SeriesForecast};
 pub use notices::NoticeOutcome;
@@ -81,6 +86,7 @@ pub struct Metrics {
     last_pass_timestamp_seconds: FloatGauge,
     term: Gauge,
     capacities: Arc<TargetCapacities>,
+    budgets: BudgetMetrics,
     forecasts: ForecastMetrics,
     healing: HealingMetrics,
     notices: NoticeMetrics,
@@ -114,6 +120,7 @@ impl Metrics {
             last_pass_timestamp_seconds: FloatGauge::default(),
             term: Gauge::default(),
             capacities: Arc::default(),
+            budgets: BudgetMetrics::default(),
             forecasts: ForecastMetrics::default(),
             healing: HealingMetrics::default(),
             notices: NoticeMetrics::default(),
@@ -178,6 +185,7 @@ impl Metrics {
         );
         registry.register("term", "The fencing term of this daemon", m.term.clone());
         registry.register_collector(Box::new(Arc::clone(&m.capacities)));
+        m.budgets.register(&mut registry);
         m.forecasts.register(&mut registry);
         m.healing.register(&mut registry);
         m.notices.register(&mut registry);
@@ -388,6 +396,9 @@ mod tests {
             # TYPE evenkeel_prometheus_query_seconds histogram
             # TYPE evenkeel_last_pass_timestamp_seconds gauge
             # TYPE evenkeel_term gauge
+            # TYPE evenkeel_slo_reads counter
+            # TYPE evenkeel_spend_reads counter
+            # TYPE evenkeel_bill_reads counter
             # TYPE evenkeel_forecasts gauge
             # TYPE evenkeel_forecast_refits counter
             # TYPE evenkeel_forecast_refit_seconds histogram
@@ -404,6 +415,22 @@ mod tests {
             # TYPE evenkeel_notifier_dead gauge
             # TYPE evenkeel_target_current_capacity gauge
             # TYPE evenkeel_target_desired_capacity gauge
+            # TYPE evenkeel_slo_error_budget_left_ratio gauge
+            # TYPE evenkeel_slo_coverage_ratio gauge
+            # TYPE evenkeel_slo_no_data gauge
+            # TYPE evenkeel_slo_burn_rate gauge
+            # TYPE evenkeel_slo_alert_firing gauge
+            # TYPE evenkeel_slo_exhaustion_seconds gauge
+            # TYPE evenkeel_budget_spent_ratio gauge
+            # TYPE evenkeel_budget_burn_rate gauge
+            # TYPE evenkeel_budget_exhaustion_seconds gauge
+            # TYPE evenkeel_budget_threshold_crossed gauge
+            # TYPE evenkeel_spend_per_hour gauge
+            # TYPE evenkeel_spend_cost_per_thousand_good gauge
+            # TYPE evenkeel_spend_estimated gauge
+            # TYPE evenkeel_spend_reconciliation_drift_ratio gauge
+            # TYPE evenkeel_tenant_requests_per_second gauge
+            # TYPE evenkeel_tenant_cost_per_hour gauge
             # TYPE evenkeel_forecast_coverage_ratio gauge
             # TYPE evenkeel_forecast_error_ratio gauge
         "#]]

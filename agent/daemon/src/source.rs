@@ -35,6 +35,16 @@ pub(crate) enum MetricsSource {
 }
 
 impl MetricsSource {
+    /// The Prometheus, where it is one. Only that has counters for budgets: the demo's
+    /// region has no SLOs and nothing to pay for by use.
+    pub(crate) fn prometheus(&self) -> Option<&PrometheusSource> {
+        match self {
+            MetricsSource::Prometheus(source) => Some(source),
+            #[cfg(feature = "demo")]
+            MetricsSource::Region(_) => None,
+        }
+    }
+
     /// What the signals of `policy` are now, for each of its targets.
     pub(crate) async fn observe(
         &self,

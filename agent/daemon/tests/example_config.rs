@@ -108,6 +108,7 @@ fn refused() -> Explanation {
         limits: Vec::new(),
         bounds: None,
         signals: Vec::new(),
+        arbitration: None,
     }
 }
 

@@ -13,8 +13,16 @@ use evenkeel_core::ids::{EffectId, RunId, TargetId, Term};
 
 #[cfg(any(feature = "aws", feature = "haproxy", feature = "webhook"))]
 use evenkeel_core::action::InstanceSeen;
+#[cfg(any(feature = "haproxy", feature = "webhook"))]
+use evenkeel_core::action::TENANT_LIMITS_MAX;
 #[cfg(any(feature = "aws", feature = "haproxy"))]
 use evenkeel_core::ids::InstanceName;
+#[cfg(any(feature = "haproxy", feature = "webhook"))]
+use evenkeel_core::ids::TenantName;
+#[cfg(any(feature = "haproxy", feature = "webhook"))]
+use std::collections::BTreeMap;
+#[cfg(any(feature = "aws", feature = "haproxy"))]
+use std::fmt;
 
 #[cfg(any(feature = "aws", feature = "haproxy"))]
 use crate::failure::Failure;
@@ -29,11 +37,11 @@ pub(crate) const INSTANCES_SEEN_MAX: usize = 1_000;
 /// One look, for a run. Changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookRequest {
-    /// Whose instances, traffic or revision, for messages.
+    /// Whose instances, traffic, revision or tenants, for messages.
     pub target: TargetId,
     /// Where.
     pub reference: ActuatorRef,
-    /// At what: instances, traffic or the revision.
+    /// At what: instances, traffic, the revision or the limits of tenants.
     pub at: LookAt,
 }
 
@@ -86,6 +94,10 @@ pub(crate) fn role_of(at: &LookAt) -> Option<(&'static str, &'static str)> {
         LookAt::Revision => {
             Some(("deployment", "{ aws_ecs_service: { cluster: production, service: checkout } }"))
         }
+        LookAt::TenantLimits => Some((
+            "tenants",
+            "{ haproxy: { socket: /run/haproxy/admin.sock, map: /etc/haproxy/tenants.map } }",
+        )),
         LookAt::Capacity
         | LookAt::Command { .. }
         | LookAt::Webhook { .. }
@@ -93,13 +105,14 @@ pub(crate) fn role_of(at: &LookAt) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// How many instances an action names; 1 for one that names none.
+/// How many instances or tenants an action names; 1 for one that names none.
 pub(crate) fn n_named(action: &Action) -> u32 {
     let n = match action {
         Action::RestartInstances { instances }
         | Action::ReplaceInstances { instances }
         | Action::SetDrained { instances, .. } => instances.len(),
         Action::SetWeights { weights } => weights.len(),
+        Action::LimitTenants { limits } => limits.len(),
         Action::SetCapacity { .. }
         | Action::SetRevision { .. }
         | Action::RunCommand { .. }
@@ -144,6 +157,17 @@ pub(crate) fn to_seen(what: &str, mut instances: Vec<InstanceSeen>) -> Result<Se
     Ok(Seen::Instances { instances })
 }
 
+/// The limits of tenants of one look.
+#[cfg(any(feature = "haproxy", feature = "webhook"))]
+pub(crate) fn to_limits(what: &str, limits: BTreeMap<TenantName, u32>) -> Result<Seen, ReadError> {
+    if TENANT_LIMITS_MAX < limits.len() {
+        let n = limits.len();
+        let state = format!("limits {n} tenants, at most {TENANT_LIMITS_MAX}");
+        return Err(ReadError::Unusable { what: what.to_owned(), state });
+    }
+    Ok(Seen::TenantLimits { limits })
+}
+
 /// The name of an instance as the platform gives it. One that the agent cannot name would
 /// be missing in every share of the fleet, so it is an error for the whole look.
 #[cfg(any(feature = "aws", feature = "haproxy"))]
@@ -154,10 +178,10 @@ pub(crate) fn instance_name(what: &str, name: &str) -> Result<InstanceName, Read
     })
 }
 
-/// How an action on several instances ended that failed at one of them: as that failure
+/// How an action on several instances or tenants ended that failed at one of them: as that failure
 /// when nothing was done before, unknown otherwise.
 #[cfg(any(feature = "aws", feature = "haproxy"))]
-pub(crate) fn failed_at(name: &InstanceName, n_done: usize, failure: &Failure) -> EffectReport {
+pub(crate) fn failed_at(name: &dyn fmt::Display, n_done: usize, failure: &Failure) -> EffectReport {
     if n_done == 0 {
         return EffectReport::new(failure.outcome(), &format!("{name}: {failure}"));
     }

@@ -148,8 +148,8 @@ impl Actuators {
         self.platforms.keys().copied()
     }
 
-    /// Says what is there: at the target's `instances`, `traffic` or `deployment` actuator,
-    /// or what the allow-list knows. Changes nothing.
+    /// Says what is there: at the target's `instances`, `traffic`, `deployment` or `tenants`
+    /// actuator, or what the allow-list knows. Changes nothing.
     ///
     /// Takes at most [`ActuatorSettings::read_deadline`] and one second more; looks at the
     /// allow-list keep limits of their own.
@@ -172,7 +172,7 @@ impl Actuators {
     }
 
     /// Carries one action out, once. Takes at most [`ActuatorSettings::call_timeout`] for
-    /// every instance that it names and twice more, and one second; what is allowed by name
+    /// every instance or tenant that it names and twice more, and one second; what is allowed by name
     /// keeps limits of its own.
     ///
     /// A term older than one seen before is rejected: another daemon has taken over since
@@ -216,7 +216,7 @@ impl Actuators {
         let Some(actuator) = self.platforms.get(platform) else {
             return EffectReport::rejected(&not_configured(reference).to_string());
         };
-        // One request per instance at most, one to look before, one to ask afterwards.
+        // One request per instance or tenant at most, one to look before, one to ask afterwards.
         let n_requests = n_named(&request.action).saturating_add(2);
         let limit = self.limits.call.saturating_mul(n_requests).saturating_add(GRACE);
         timeout(limit, actuator.act(reference, request)).await.unwrap_or_else(|_| {
@@ -254,6 +254,7 @@ fn reference_for<'a>(
         LookAt::Instances => &target.actuators.instances,
         LookAt::Traffic => &target.actuators.traffic,
         LookAt::Revision => &target.actuators.deployment,
+        LookAt::TenantLimits => &target.actuators.tenants,
         LookAt::Command { .. } | LookAt::Webhook { .. } | LookAt::Terraform { .. } => {
             return Ok(None);
         }
@@ -278,7 +279,9 @@ fn not_configured(reference: &ActuatorRef) -> ReadError {
         ActuatorRef::AwsAutoScalingGroup { .. } | ActuatorRef::AwsEcsService { .. } => {
             "add an `aws` section to the daemon's configuration (and build with feature `aws`)"
         }
-        ActuatorRef::Haproxy { .. } => "build with feature `haproxy`",
+        ActuatorRef::Haproxy { .. } | ActuatorRef::HaproxyMap { .. } => {
+            "build with feature `haproxy`"
+        }
         ActuatorRef::Webhook { .. } => "build with feature `webhook`",
         ActuatorRef::Simulated { .. } => "it exists in `evenkeeld --demo` only",
     };

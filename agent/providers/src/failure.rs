@@ -78,7 +78,7 @@ pub enum ReadError {
     NoActuator {
         /// The target.
         target: String,
-        /// Field of `actuators`: `instances`, `traffic` or `deployment`.
+        /// Field of `actuators`: `instances`, `traffic`, `deployment` or `tenants`.
         role: &'static str,
         /// What could stand there.
         example: &'static str,

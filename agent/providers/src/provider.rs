@@ -15,7 +15,7 @@ use evenkeel_core::quality::CapacityReading;
 use evenkeel_core::units::Capacity;
 use jiff::Timestamp;
 
-#[cfg(any(feature = "aws", feature = "webhook"))]
+#[cfg(any(feature = "aws", feature = "haproxy", feature = "webhook"))]
 use crate::failure::Failure;
 use crate::failure::ReadError;
 
@@ -72,7 +72,7 @@ impl EffectReport {
     }
 
     /// How a request to set ended that failed on its way.
-    #[cfg(any(feature = "aws", feature = "webhook"))]
+    #[cfg(any(feature = "aws", feature = "haproxy", feature = "webhook"))]
     pub(crate) fn of_failure(failure: &Failure) -> EffectReport {
         EffectReport::new(failure.outcome(), &failure.to_string())
     }

@@ -127,7 +127,7 @@ impl Actuator for Simulated {
 }
 
 /// Why nothing but its capacity can be set here.
-const NO_LEVERS: &str = "this region has no instances, weights or revisions to act on";
+const NO_LEVERS: &str = "this region has no instances, weights, revisions or tenants to act on";
 
 fn what(service: &str) -> String {
     format!("simulated service `{service}`")
@@ -138,6 +138,7 @@ fn service_of_actuator(reference: &ActuatorRef) -> Result<&str, ReadError> {
     match reference {
         ActuatorRef::Simulated { service } => Ok(service),
         ActuatorRef::Haproxy { .. }
+        | ActuatorRef::HaproxyMap { .. }
         | ActuatorRef::AwsAutoScalingGroup { .. }
         | ActuatorRef::AwsEcsService { .. }
         | ActuatorRef::Webhook { .. } => Err(misrouted(reference.platform(), PLATFORM)),

@@ -230,6 +230,25 @@ impl Prometheus {
         answer.json()["data"]["result"].take()
     }
 
+    /// The `data.result` of a range query; times and step in seconds.
+    ///
+    /// # Panics
+    ///
+    /// As [`Prometheus::query`].
+    #[must_use]
+    #[track_caller]
+    pub fn query_range(&self, promql: &str, from: i64, until: i64, step: i64) -> Value {
+        let query = percent_encoded(promql);
+        let path =
+            format!("/api/v1/query_range?query={query}&start={from}&end={until}&step={step}");
+        let answer = self
+            .access
+            .get(&path)
+            .unwrap_or_else(|error| panic!("prometheus does not answer `{promql}`: {error}"));
+        assert!(answer.status == 200, "prometheus refuses `{promql}`: {}", answer.text());
+        answer.json()["data"]["result"].take()
+    }
+
     /// The number a query gives when its answer is exactly one series.
     ///
     /// # Panics
@@ -263,6 +282,17 @@ impl Prometheus {
         self.process.signal(Signal::CONT);
     }
 
+    /// Evaluates these rules from now on, instead of those of before.
+    ///
+    /// # Panics
+    ///
+    /// When it is not running. Faulty rules are refused in its log: check them before.
+    #[track_caller]
+    pub fn load_rules(&mut self, yaml: &str) {
+        write(&self.folder.path().join("rules.yml"), yaml);
+        self.process.signal(Signal::HUP);
+    }
+
     /// Kills it; connections are refused until [`Prometheus::start_again`].
     pub fn stop(&mut self) {
         self.process.kill();
@@ -293,6 +323,7 @@ fn write_configuration(folder: &Path, options: &Options) -> Option<CertificateDe
         &folder.join("prometheus.yml"),
         &format!(
             "global: {{ scrape_interval: {interval}ms, scrape_timeout: {interval}ms }}\n\
+             rule_files: [ rules.yml ]\n\
              scrape_configs:\n\
              - job_name: testbed\n  static_configs: [ {{ targets: [ {} ] }} ]\n",
             addresses.join(", ")

@@ -8,6 +8,7 @@ use crate::chance::{fraction, mix, seconds_f64};
 use crate::world::{ServiceKind, Truth};
 
 use super::instances::UnitSample;
+use super::past::Past;
 use super::{ExporterKnobs, ExporterSpec, Extras, Metric};
 
 /// Failed scrapes after which rates begin anew instead of averaging over the whole gap.
@@ -37,7 +38,7 @@ impl Sample {
 }
 
 /// Sums since the last scrape that succeeded.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Interval {
     seconds: u32,
     arrived: f64,
@@ -46,6 +47,8 @@ struct Interval {
     latency_p95: f64,
     cpu: f64,
     busy: f64,
+    /// What each tenant asked for.
+    tenants: Vec<f64>,
 }
 
 /// What one service's exporter counts, and what the backend has of it.
@@ -64,6 +67,21 @@ pub(super) struct Series {
     n_samples: usize,
     /// Of every sample, its units; nothing where they have no names.
     units: Box<[Vec<UnitSample>]>,
+    /// And what each tenant asked for per second; nothing where there are none.
+    tenants: Box<[Vec<f64>]>,
+    /// Tries that ended and that ended well, since who counts began.
+    counted: Counted,
+    pub(super) past: Past,
+}
+
+/// Counters of answers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    ended: f64,
+    fine: f64,
+    /// Not the difference of the two: rounding would let it fall, and a counter that falls has
+    /// begun anew.
+    bad: f64,
 }
 
 impl Series {
@@ -82,6 +100,9 @@ impl Series {
             newest: 0,
             n_samples: 0,
             units: vec![Vec::new(); n].into_boxed_slice(),
+            tenants: vec![Vec::new(); n].into_boxed_slice(),
+            counted: Counted::default(),
+            past: Past::default(),
         }
     }
 
@@ -98,15 +119,17 @@ impl Series {
             .saturating_add((place - second % spec.scrape_seconds).rem_euclid(spec.scrape_seconds))
     }
 
-    /// Takes note of what was true in `second`, and scrapes when it is time.
+    /// Takes note of what was true in `second`, and scrapes when it is time. With `keeps_past`
+    /// the sample is kept, or (where it is false) that the backend did not take any.
     pub(super) fn record(
         &mut self,
         spec: &ExporterSpec,
         second: i64,
         truth: &Truth,
+        keeps_past: Option<bool>,
         extras: impl FnOnce() -> Option<Extras>,
     ) {
-        let Interval { seconds, arrived, good, errors, latency_p95, cpu, busy } =
+        let Interval { seconds, arrived, good, errors, latency_p95, cpu, busy, tenants: _ } =
             &mut self.interval;
         *seconds = seconds.saturating_add(1);
         *arrived += truth.arrived_rps;
@@ -115,8 +138,20 @@ impl Series {
         *latency_p95 += truth.latency_p95_seconds;
         *cpu += truth.cpu_ratio;
         *busy += truth.busy_ratio;
+        if self.knobs.reads_zero {
+            self.counted = Counted::default();
+        } else {
+            self.counted.ended += truth.ended_rps * self.knobs.factor;
+            self.counted.fine += truth.fine_rps * self.knobs.factor;
+            let bad = (truth.ended_rps - truth.fine_rps).max(0.0);
+            self.counted.bad += bad * self.knobs.factor;
+        }
         if self.due_at <= second {
-            self.scrape(spec, second, truth, extras);
+            let is_scraped = self.scrape(spec, second, truth, extras);
+            if let Some(backend_is_up) = keeps_past {
+                let sample = (is_scraped && backend_is_up).then(|| self.samples[self.newest]);
+                self.past.push(second, sample);
+            }
         }
     }
 
@@ -137,13 +172,35 @@ impl Series {
             .map(|place| (self.samples[place].at, self.units[place].as_slice()))
     }
 
+    /// Takes note of what each tenant asked for in the second that is recorded next.
+    pub(super) fn record_tenants<'a>(&mut self, asked: impl Iterator<Item = (&'a str, f64)>) {
+        let sums = &mut self.interval.tenants;
+        for (place, (_, rps)) in asked.enumerate() {
+            match sums.get_mut(place) {
+                Some(it) => *it += rps,
+                None => sums.push(rps),
+            }
+        }
+    }
+
+    /// When the newest sample that was scraped at `until` or before was, and what each tenant
+    /// asked for.
+    pub(super) fn newest_tenants(&self, until: i64) -> Option<(i64, &[f64])> {
+        let n = self.samples.len();
+        let mut places = (0..self.n_samples).map(|back| (self.newest + n - back) % n);
+        let place = places.find(|it| self.samples[*it].at <= until)?;
+        let tenants = self.tenants[place].as_slice();
+        (!tenants.is_empty()).then(|| (self.samples[place].at, tenants))
+    }
+
+    /// Whether it brought something.
     fn scrape(
         &mut self,
         spec: &ExporterSpec,
         second: i64,
         truth: &Truth,
         extras: impl FnOnce() -> Option<Extras>,
-    ) {
+    ) -> bool {
         self.due_at = self.due_from(spec, second.saturating_add(1));
         let number = u64::from_le_bytes(second.div_euclid(spec.scrape_seconds).to_le_bytes());
         // A hash and not a generator: no scrape's luck depends on how often others were drawn.
@@ -153,18 +210,24 @@ impl Series {
             if gap_max <= i64::from(self.interval.seconds) {
                 self.interval = Interval::default();
             }
-            return;
+            return false;
         }
         let extras = extras();
         let shown = self.shown(number, truth, extras.as_ref());
-        self.interval = Interval::default();
+        let Interval { seconds, mut tenants, .. } = std::mem::take(&mut self.interval);
+        let is_shown = shown.is_some();
         if let Some((has, values)) = shown {
             let units = self.shown_units(number, extras.as_ref());
             self.newest = (self.newest + 1) % self.samples.len();
             self.n_samples = (self.n_samples + 1).min(self.samples.len());
             self.samples[self.newest] = Sample { at: second, has, values };
             self.units[self.newest] = units;
+            for it in &mut tenants {
+                *it /= f64::from(seconds.max(1));
+            }
+            self.tenants[self.newest] = tenants;
         }
+        is_shown
     }
 
     /// Units as a scrape that succeeds finds them.
@@ -199,15 +262,17 @@ impl Series {
             let last = self.newest(i64::MAX)?;
             return Some((last.has, last.values));
         }
-        let (mut has, mut values) = measured(self.has, &self.interval, truth, extras);
+        let (mut has, mut values) = measured(self.has, &self.interval, self.counted, truth, extras);
         if reads_zero {
             has |= self.has & bit(Metric::ErrorRatio);
             for metric in ZEROED {
                 values[metric as usize] = 0.0;
             }
         }
-        for value in &mut values {
-            *value *= factor;
+        for (metric, value) in Metric::ALL.into_iter().zip(&mut values) {
+            if !metric.is_counter() {
+                *value *= factor;
+            }
             if is_garbled {
                 *value = if number.is_multiple_of(2) { f64::NAN } else { -1.0 - value.abs() };
             }
@@ -247,6 +312,9 @@ fn metrics_of(kind: ServiceKind) -> u32 {
         | bit(Metric::QueueDepth)
         | bit(Metric::Cpu)
         | bit(Metric::Busy)
+        | bit(Metric::RequestsTotal)
+        | bit(Metric::RequestsGoodTotal)
+        | bit(Metric::RequestsBadTotal)
         | UPKEEP
 }
 
@@ -254,16 +322,18 @@ fn metrics_of(kind: ServiceKind) -> u32 {
 const UPKEEP: u32 = bit(Metric::DiskUsed)
     | bit(Metric::CertificateExpires)
     | bit(Metric::Spend)
-    | bit(Metric::RevisionAge);
+    | bit(Metric::RevisionAge)
+    | bit(Metric::UnitPrice);
 
 /// What is true: means over the interval of what is a rate or a share, the newest of the rest.
 fn measured(
     has: u32,
     interval: &Interval,
+    counted: Counted,
     truth: &Truth,
     extras: Option<&Extras>,
 ) -> (u32, Values) {
-    let Interval { seconds, arrived, good, errors, latency_p95, cpu, busy } = *interval;
+    let Interval { seconds, arrived, good, errors, latency_p95, cpu, busy, tenants: _ } = *interval;
     let mean = |sum: f64| sum / f64::from(seconds.max(1));
     let mut has = has;
     let error_ratio = if 0.0 < arrived {
@@ -296,6 +366,10 @@ fn measured(
             Metric::CertificateExpires => seconds_f64(upkeep.certificate_expires_seconds),
             Metric::Spend => upkeep.spend_usd_per_hour,
             Metric::RevisionAge => seconds_f64(upkeep.revision_age_seconds),
+            Metric::RequestsTotal => counted.ended,
+            Metric::RequestsGoodTotal => counted.fine,
+            Metric::RequestsBadTotal => counted.bad,
+            Metric::UnitPrice => extras.map_or(0.0, |it| it.unit_price),
         };
     }
     (has, values)

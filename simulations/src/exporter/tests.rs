@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod counters;
+
 const WEB: ServiceKind = ServiceKind::Web { queue_per_unit_max: 10.0, timeout_seconds: 1.0 };
 const WORKERS: ServiceKind = ServiceKind::Workers { queue_max: 1e6 };
 const CACHE: ServiceKind = ServiceKind::Cache {
@@ -280,6 +282,10 @@ fn every_kind_of_service_has_its_metrics() {
         certificate_expires_seconds       -       -       -       -
         spend_usd_per_hour               -       -       -       -
         revision_age_seconds             -       -       -       -
+        requests_total                   0       0       0       0
+        requests_good_total              0       0       0       0
+        requests_bad_total               0       0       0       0
+        unit_price_usd_per_hour          -       -       -       -
     "#]]
     .assert_eq(&all_metrics(ExporterKnobs::default(), 20.0));
 }
@@ -302,6 +308,10 @@ fn zeros_are_of_load_latency_queue_and_cpu_alone() {
         certificate_expires_seconds       -       -       -       -
         spend_usd_per_hour               -       -       -       -
         revision_age_seconds             -       -       -       -
+        requests_total                   0       0       0       0
+        requests_good_total              0       0       0       0
+        requests_bad_total               0       0       0       0
+        unit_price_usd_per_hour          -       -       -       -
     "#]]
     .assert_eq(&all_metrics(knobs, 20.0));
 }

@@ -296,7 +296,14 @@ fn turn_service(second: i64, fault: &Fault, knobs: &mut Knobs) {
         Surge { factor, ramp, .. } => {
             knobs.load_factor *= 1.0 + (factor - 1.0) * height(second, fault, *ramp);
         }
-        Junk { rps, .. } => knobs.junk_rps += rps,
+        Junk { rps, tenant, .. } => match tenant {
+            None => knobs.junk_rps += rps,
+            Some(tenant) => {
+                if let Some(it) = knobs.tenants_junk_rps.get_mut(*tenant) {
+                    *it += rps;
+                }
+            }
+        },
         Slow { factor, .. } => knobs.slow_factor *= factor,
         Errors { ratio, .. } => join(&mut knobs.error_ratio, *ratio),
         Down { .. } => knobs.is_down = true,

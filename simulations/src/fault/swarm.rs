@@ -104,7 +104,7 @@ const KINDS: [(&str, DrawKind); 37] = [
     ("junk", |dice, world, _| {
         let service = dice.service(world, |it| it.load.is_some())?;
         let peak = world.services.get(service)?.load?.peak_rps;
-        Some(FaultKind::Junk { service, rps: peak * dice.log(0.05, 1.0) })
+        Some(FaultKind::Junk { service, rps: peak * dice.log(0.05, 1.0), tenant: None })
     }),
     ("slow", |dice, world, _| {
         Some(FaultKind::Slow { service: dice.any(world)?, factor: dice.log(1.2, 8.0) })

@@ -19,7 +19,9 @@ pub(super) fn words(kind: &FaultKind, spec: &WorldSpec) -> String {
         Surge { service, factor, .. } => {
             format!("load of {} is {} times the usual", name(service), short(*factor))
         }
-        Junk { service, rps } => format!("{rps:.0} worthless requests/s come to {}", name(service)),
+        Junk { service, rps, .. } => {
+            format!("{rps:.0} worthless requests/s come to {}", name(service))
+        }
         Slow { service, factor } => {
             format!("{} is {} times as slow", name(service), short(*factor))
         }

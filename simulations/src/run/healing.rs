@@ -4,7 +4,10 @@
 //! **Not here:** doing it ([`super::process`]), what must hold in every run ([`super::watch`]).
 
 use evenkeel_core::effect::EffectOutcome;
+use evenkeel_core::explain::Conclusion;
+use evenkeel_core::guard::Refusal;
 use evenkeel_core::ids::TargetId;
+use evenkeel_core::incident::Severity;
 use evenkeel_core::units::Capacity;
 
 use super::Engine;
@@ -27,6 +30,10 @@ impl Engine<'_> {
                     self.monitor.incidents.noticed(at);
                     self.event(EventKind::Decision, service, text);
                     let Some(service) = service else { continue };
+                    if left.sent.action.class().name() == "throttle_tenant" {
+                        let (unix, text) = (self.unix(), left.sent.action.to_string());
+                        self.verdict.touched(at, unix, service, &text, &mut self.violations);
+                    }
                     let current = Capacity(self.stage.world.truth(service).desired);
                     let units = left.sent.action.takes_units(current);
                     if 0 < units {
@@ -59,10 +66,34 @@ impl Engine<'_> {
                     }
                     self.event(EventKind::Page, service, told.title.clone());
                 }
+                Happened::Budget { text } => {
+                    self.trace.line(format_args!("{at} {text}"));
+                    self.event(EventKind::Decision, None, text.clone());
+                }
+                Happened::SloAlert { slo, fires, text } => {
+                    self.trace.line(format_args!("{at} {text}"));
+                    self.event(EventKind::Decision, None, text.clone());
+                    let Some(severity) = fires else { continue };
+                    // Who is told is told in the same second; whom nobody can reach is not.
+                    let is_page = *severity == Severity::Page && self.stage.pager_works;
+                    let unix = self.unix();
+                    let (verdict, violations) = (&mut self.verdict, &mut self.violations);
+                    verdict.slo_alert(at, unix, (slo, is_page), text, violations);
+                }
+                Happened::Explained(explanation) => {
+                    let Conclusion::Refused { refusal, .. } = &explanation.conclusion else {
+                        continue;
+                    };
+                    if !matches!(refusal, Refusal::OverBudget { .. } | Refusal::Tightened { .. }) {
+                        continue;
+                    }
+                    let Some(service) = self.place_of(Some(&explanation.target)) else { continue };
+                    let (unix, text) = (self.unix(), refusal.to_string());
+                    self.verdict.touched(at, unix, service, &text, &mut self.violations);
+                }
                 Happened::Told(_)
                 | Happened::Started(..)
                 | Happened::Ended { .. }
-                | Happened::Explained(_)
                 | Happened::Died { .. }
                 | Happened::Revived
                 | Happened::Unexplained { .. } => (),

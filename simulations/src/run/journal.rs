@@ -85,6 +85,9 @@ impl Journal {
                 | Record::LeftToPeople { .. }
                 | Record::Reviewed { .. }
                 | Record::ReviewOverdue { .. }
+                | Record::Budget { .. }
+                | Record::SloAlert { .. }
+                | Record::Reconciled { .. }
                 | Record::RequestRefused { .. }
                 | Record::Snapshot { .. } => (),
             }

@@ -8,16 +8,19 @@
 //! do effects leave; each is started a second later, unless a person withdraws it, and reported
 //! when the provider answers.
 
+mod budgets;
 mod healing;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use evenkeel_core::agent::{Agent, Committed, Input};
+use evenkeel_core::budget::kept::BudgetsKept;
 use evenkeel_core::documents::{Documents, Identity};
 use evenkeel_core::effect::{Effect, EffectOutcome, SetCapacity};
 use evenkeel_core::explain::Explanation;
 use evenkeel_core::ids::{EffectId, PlaybookId, RunId, TargetId};
+use evenkeel_core::incident::Severity;
 use evenkeel_core::request::{Answer, Request, RequestRefusal, Verb};
 use evenkeel_forecast::anomalies::AnomalyScores;
 use jiff::{SignedDuration, Timestamp};
@@ -60,6 +63,10 @@ pub(super) enum Happened {
     Run { target: TargetId, text: String, healed: Option<PlaybookId> },
     /// People were told something.
     Told(Told),
+    /// A threshold of a budget was crossed, or is no longer.
+    Budget { text: String },
+    /// An alert of an SLO fires, with that severity; or (`None`) no longer, or there is no data.
+    SloAlert { slo: String, fires: Option<Severity>, text: String },
 }
 
 /// A notice that reached people.
@@ -88,6 +95,10 @@ pub(super) struct Process {
     underway: VecDeque<Underway>,
     /// Runs that have begun and not ended.
     open_runs: BTreeSet<RunId>,
+    /// Whether there is anything to read for SLOs and budgets.
+    has_budgets: bool,
+    /// What the shell keeps of them in a file.
+    kept: Option<BudgetsKept>,
     /// Since when no notice reaches anybody, and whether the agent was told.
     silent_since: Option<i64>,
     is_known_silent: bool,
@@ -109,6 +120,8 @@ impl Process {
         let watched = senses::watch(&documents, stage);
         let playbooks = playbooks::watch(&documents, stage);
         Process {
+            has_budgets: senses::budgets::has_budgets(&documents),
+            kept: None,
             documents,
             agent: None,
             journal: Journal::default(),
@@ -260,6 +273,7 @@ impl Process {
         self.handle(at, now, Input::Started { version: "simulated".to_owned() }, trace);
         let documents = Arc::clone(&self.documents);
         self.handle(at, now, Input::DocumentsLoaded(documents), trace);
+        self.recall_budgets(at, stage, trace);
     }
 
     fn begin(&mut self, at: i64, effect: Leaving, stage: &mut Stage, trace: &mut Trace) {
@@ -372,8 +386,8 @@ impl Process {
             .filter(|it| it.kind() == "lead_time_measured")
             .filter_map(|it| it.target().cloned())
             .collect();
-        let heals = !self.playbooks.is_empty();
-        let noted = if heals { outcome.records().to_vec() } else { Vec::new() };
+        let is_noted = !self.playbooks.is_empty() || self.has_budgets;
+        let noted = if is_noted { outcome.records().to_vec() } else { Vec::new() };
         let (journal, fails) = (&mut self.journal, at < self.journal_fails_until);
         // What comes of a failed append is the core's word: nothing, or there is a bug in it.
         let committed = outcome.commit(|records| {
@@ -391,6 +405,7 @@ impl Process {
         };
         if !noted.is_empty() {
             self.note_healing(&noted);
+            self.note_budgets(&noted);
         }
         for target in lead_times {
             let lead_time = self.agent.as_ref().map(|it| it.lead_time_of(&target).duration());

@@ -4,6 +4,7 @@
 //! **Not here:** what follows from them (`evenkeel-core`), fitting forecasts
 //! (`evenkeel-forecast`).
 
+pub(super) mod budgets;
 pub(super) mod playbooks;
 
 use std::sync::Arc;

@@ -131,6 +131,8 @@ impl Engine<'_> {
                 | Happened::Incident { .. }
                 | Happened::Run { .. }
                 | Happened::Told(_)
+                | Happened::Budget { .. }
+                | Happened::SloAlert { .. }
                 | Happened::Revived
                 | Happened::Started(..)
                 | Happened::Explained(_)
@@ -174,6 +176,7 @@ impl Engine<'_> {
         let warm_up = self.scenario.warm_up;
         match &mut self.driver {
             Driver::Agent(process, watch) => {
+                process.look_at_budgets(at, &self.stage, &mut self.trace);
                 if (at + warm_up).rem_euclid(self.scenario.evaluation_period) != 0 {
                     return;
                 }

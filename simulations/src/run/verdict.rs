@@ -4,8 +4,11 @@
 //! **Out:** violations: `must_not: …` at once, `must: …` at the end.
 //! **Not here:** what must hold in every run ([`super::watch`]).
 
+mod money;
+
 use std::collections::{BTreeSet, VecDeque};
 
+use self::money::Kept;
 use super::Controller;
 use super::watch::Violations;
 use crate::expectation::{Must, MustNot, Span};
@@ -43,6 +46,8 @@ pub(super) struct Verdict {
     /// Fewest ready units by demand.
     fewest: Vec<u32>,
     changes: Vec<u32>,
+    /// Of demands about money and SLOs.
+    kept: Vec<Kept>,
     /// By service: units that a controller took away, and when.
     taken: Vec<VecDeque<(i64, u32)>>,
     /// Each demand is told of once.
@@ -91,6 +96,9 @@ impl Verdict {
             | Must::CostRatioAtMost { .. }
             | Must::DetectedWithin { .. }
             | Must::HealedByPlaybook { .. }
+            | Must::ContainedWithin { .. }
+            | Must::TenantGoodRatio { .. }
+            | Must::SloPageWithin { .. }
             | Must::PageWithin { .. } => true,
         });
         let has_bound = must.iter().any(|it| matches!(it, Must::RecoverWithin { .. }));
@@ -101,6 +109,7 @@ impl Verdict {
             names: scenario.world.services.iter().map(|it| it.name.clone()).collect(),
             marked: vec![Marked::default(); must.len()],
             fewest: vec![u32::MAX; must.len()],
+            kept: must.iter().map(|it| Kept::of(it, scenario)).collect(),
             changes: vec![0; scenario.must_not.len()],
             told: vec![false; scenario.must_not.len()],
             taken: vec![VecDeque::new(); scenario.world.services.len()],
@@ -143,8 +152,14 @@ impl Verdict {
                 | Must::CostRatioAtMost { .. }
                 | Must::DetectedWithin { .. }
                 | Must::HealedByPlaybook { .. }
+                | Must::ContainedWithin { .. }
+                | Must::TenantGoodRatio { .. }
+                | Must::SloPageWithin { .. }
                 | Must::PageWithin { .. } => (),
             }
+        }
+        for kept in &mut self.kept {
+            kept.tick(at, world);
         }
         if self.first_bad.is_none()
             && self.first_fault.is_some_and(|it| it <= at)
@@ -276,8 +291,13 @@ impl Verdict {
         violations: &mut Violations,
     ) {
         let name = |service: usize| world.spec().services.get(service).map_or("", |it| &it.name);
-        for ((must, marked), fewest) in self.must.iter().zip(&self.marked).zip(&self.fewest) {
+        let scores = self.marked.iter().zip(&self.fewest).zip(&self.kept);
+        for (must, ((marked, fewest), kept)) in self.must.iter().zip(scores) {
             let what = match must {
+                Must::ContainedWithin { service, .. } | Must::TenantGoodRatio { service, .. } => {
+                    kept.end(must, name(*service))
+                }
+                Must::SloPageWithin { .. } => kept.end(must, ""),
                 Must::RecoverWithin { seconds } => {
                     let took = self.recovered_at.map(|it| it - self.healed_at);
                     match (took, self.good_since) {
@@ -340,11 +360,15 @@ impl Verdict {
 /// Whether only the agent can do it.
 fn is_of_the_agent(must: &Must) -> bool {
     match must {
-        Must::DetectedWithin { .. } | Must::HealedByPlaybook { .. } => true,
+        Must::DetectedWithin { .. }
+        | Must::HealedByPlaybook { .. }
+        | Must::SloPageWithin { .. } => true,
         Must::RecoverWithin { .. }
         | Must::GoodRatio { .. }
         | Must::ReadyAtLeast { .. }
         | Must::CostRatioAtMost { .. }
+        | Must::ContainedWithin { .. }
+        | Must::TenantGoodRatio { .. }
         | Must::PageWithin { .. } => false,
     }
 }
@@ -358,6 +382,9 @@ fn must_name(must: &Must) -> &'static str {
         Must::PageWithin { .. } => "must: page_within",
         Must::DetectedWithin { .. } => "must: detected_within",
         Must::HealedByPlaybook { .. } => "must: healed_by_playbook",
+        Must::ContainedWithin { .. } => "must: contained_within",
+        Must::TenantGoodRatio { .. } => "must: tenant_good_ratio",
+        Must::SloPageWithin { .. } => "must: slo_page_within",
     }
 }
 
@@ -426,6 +453,8 @@ fn broken(
             | MustNot::TakeAwayMoreThan { .. }
             | MustNot::LoseWrites { .. }
             | MustNot::OverruleAPerson
+            | MustNot::Touch { .. }
+            | MustNot::SloAlerts { .. }
             | MustNot::Incidents,
             Change::Set { .. } | Change::Took { .. },
         ) => None,

@@ -155,7 +155,11 @@ impl Watch {
                 violations.push(unix, "explained", what);
             }
             Happened::Acted(left) => self.acted(left, unix, process, violations),
-            Happened::Incident { .. } | Happened::Run { .. } | Happened::Told(_) => (),
+            Happened::Incident { .. }
+            | Happened::Run { .. }
+            | Happened::Budget { .. }
+            | Happened::SloAlert { .. }
+            | Happened::Told(_) => (),
             Happened::Explained(explanation) => {
                 if let Conclusion::ReadBack { effect, .. } = explanation.conclusion
                     && self.unsure.get(&explanation.target) == Some(&effect)

@@ -9,7 +9,7 @@ use serde_saphyr::Spanned;
 
 use super::value::{Length, RawFault, as_text, length};
 use crate::expectation::Span;
-use crate::world::{ServiceSpec, WorldSpec};
+use crate::world::{ServiceSpec, TenantSpec, WorldSpec};
 
 /// Names in a hint. Why 20: more than that nobody reads.
 const NAMES_SHOWN: usize = 20;
@@ -18,6 +18,8 @@ const NAMES_SHOWN: usize = 20;
 pub(super) struct Places<'a> {
     world: &'a WorldSpec,
     services: BTreeMap<&'a str, usize>,
+    /// By service.
+    tenants: &'a [Vec<TenantSpec>],
     /// Seconds of the scored part.
     pub(super) lasts: i64,
 }
@@ -29,15 +31,29 @@ pub(super) struct RawSpan<'a> {
 }
 
 impl<'a> Places<'a> {
-    pub(super) fn new(world: &'a WorldSpec, lasts: i64) -> Places<'a> {
+    pub(super) fn new(
+        world: &'a WorldSpec,
+        tenants: &'a [Vec<TenantSpec>],
+        lasts: i64,
+    ) -> Places<'a> {
         let services = world.services.iter().zip(0..).map(|(it, at)| (it.name.as_str(), at));
-        Places { world, services: services.collect(), lasts }
+        Places { world, services: services.collect(), tenants, lasts }
     }
 
     pub(super) fn service(&self, name: &Spanned<String>) -> Result<usize, RawFault> {
         self.services.get(name.value.as_str()).copied().ok_or_else(|| {
             let message = format!("no service is called `{}`", name.value);
             let names = self.world.services.iter().map(|it| it.name.as_str());
+            RawFault::new(name.referenced, message, there_are(names))
+        })
+    }
+
+    pub(super) fn tenant(&self, service: usize, name: &Spanned<String>) -> Result<usize, RawFault> {
+        let tenants = self.tenants.get(service).map_or(&[][..], Vec::as_slice);
+        tenants.iter().position(|it| it.name == name.value).ok_or_else(|| {
+            let of = self.world.services.get(service).map_or("", |it| it.name.as_str());
+            let message = format!("`{of}` has no tenant `{}`", name.value);
+            let names = tenants.iter().map(|it| it.name.as_str());
             RawFault::new(name.referenced, message, there_are(names))
         })
     }

@@ -28,6 +28,7 @@ pub(super) enum RawFaultKind {
     Junk {
         service: Name,
         rps: Number,
+        tenant: Option<Name>,
     },
     Slow {
         service: Name,
@@ -252,8 +253,10 @@ impl RawFaultKind {
                 factor: within("factor", times, 0.0..=FACTOR_MAX)?,
                 ramp: ramp.as_ref().map_or(Ok(0), |it| length("ramp", it, 0..=400 * DAY))?,
             },
-            RawFaultKind::Junk { service: it, rps } => {
-                FaultKind::Junk { service: service(it)?, rps: within("rps", rps, 0.0..=RPS_MAX)? }
+            RawFaultKind::Junk { service: it, rps, tenant } => {
+                let service = service(it)?;
+                let tenant = tenant.as_ref().map(|it| places.tenant(service, it)).transpose()?;
+                FaultKind::Junk { service, rps: within("rps", rps, 0.0..=RPS_MAX)?, tenant }
             }
             RawFaultKind::Slow { service: it, factor: times } => {
                 FaultKind::Slow { service: service(it)?, factor: factor(times)? }

@@ -21,12 +21,39 @@ type Second = Option<Spanned<Length>>;
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub(super) enum RawMust {
     RecoverWithin(Spanned<Length>),
-    GoodRatio { service: Name, min: Spanned<f64>, from: Second, until: Second },
-    ReadyAtLeast { service: Name, units: Spanned<u32>, from: Second, until: Second },
+    GoodRatio {
+        service: Name,
+        min: Spanned<f64>,
+        from: Second,
+        until: Second,
+    },
+    ReadyAtLeast {
+        service: Name,
+        units: Spanned<u32>,
+        from: Second,
+        until: Second,
+    },
     CostRatioAtMost(Spanned<f64>),
     PageWithin(Spanned<Length>),
     DetectedWithin(Spanned<Length>),
     HealedByPlaybook(Name),
+    ContainedWithin {
+        service: Name,
+        within: Spanned<Length>,
+        budget: Name,
+        spent_ratio_max: Spanned<f64>,
+    },
+    TenantGoodRatio {
+        service: Name,
+        tenant: Name,
+        min: Spanned<f64>,
+        from: Second,
+        until: Second,
+    },
+    SloPageWithin {
+        slo: Name,
+        within: Spanned<Length>,
+    },
 }
 
 /// As [`MustNot`].
@@ -41,6 +68,8 @@ pub(super) enum RawMustNot {
     LoseWrites { service: Name },
     OverruleAPerson,
     Incidents,
+    Touch { service: Name },
+    SloAlerts { slo: Name, from: Second, until: Second },
 }
 
 impl RawMust {
@@ -67,31 +96,59 @@ impl RawMust {
                 Must::CostRatioAtMost { ratio: within("cost_ratio_at_most", it, 1.0..=1_000.0)? }
             }
             RawMust::PageWithin(it) => {
-                let Some(first) = faults.iter().map(|it| it.from).min() else {
-                    let hint = "add a fault; the time counts from the first one";
-                    let message = "`page_within` without a fault";
-                    return Err(RawFault::new(it.referenced, message, hint));
-                };
-                let what = "the first fault begins";
-                Must::PageWithin { seconds: after("page_within", it, what, first, places)? }
+                Must::PageWithin { seconds: after_first("page_within", it, faults, places)? }
             }
             RawMust::DetectedWithin(it) => {
-                let Some(first) = faults.iter().map(|it| it.from).min() else {
-                    let hint = "add a fault; the time counts from its first bad second";
-                    let message = "`detected_within` without a fault";
-                    return Err(RawFault::new(it.referenced, message, hint));
-                };
-                let what = "the first fault begins";
-                Must::DetectedWithin { seconds: after("detected_within", it, what, first, places)? }
+                let seconds = after_first("detected_within", it, faults, places)?;
+                Must::DetectedWithin { seconds }
             }
-            RawMust::HealedByPlaybook(name) => {
-                if !is_name(&name.value) {
-                    return Err(name_fault(name));
+            RawMust::ContainedWithin { service, within: it, budget, spent_ratio_max } => {
+                Must::ContainedWithin {
+                    service: places.service(service)?,
+                    seconds: after_first("contained_within", it, faults, places)?,
+                    budget: name_of(budget)?,
+                    spent_ratio_max: within("spent_ratio_max", spent_ratio_max, 0.0..=1.0)?,
                 }
-                Must::HealedByPlaybook { name: name.value.clone() }
             }
+            RawMust::TenantGoodRatio { service, tenant, min, from, until } => {
+                let service = places.service(service)?;
+                Must::TenantGoodRatio {
+                    service,
+                    tenant: places.tenant(service, tenant)?,
+                    min: within("min", min, 0.0..=1.0)?,
+                    span: places.span(&RawSpan { from, until })?,
+                }
+            }
+            RawMust::SloPageWithin { slo, within: it } => Must::SloPageWithin {
+                slo: name_of(slo)?,
+                seconds: after_first("slo_page_within", it, faults, places)?,
+            },
+            RawMust::HealedByPlaybook(name) => Must::HealedByPlaybook { name: name_of(name)? },
         })
     }
+}
+
+fn name_of(name: &Name) -> Result<String, RawFault> {
+    if is_name(&name.value) { Ok(name.value.clone()) } else { Err(name_fault(name)) }
+}
+
+/// Seconds after the first fault began.
+fn after_first(
+    field: &str,
+    it: &Spanned<Length>,
+    faults: &[Fault],
+    places: &Places<'_>,
+) -> Result<i64, RawFault> {
+    let Some(first) = faults.iter().map(|it| it.from).min() else {
+        let message = format!("`{field}` without a fault");
+        let hint = if field == "detected_within" {
+            "add a fault; the time counts from its first bad second"
+        } else {
+            "add a fault; the time counts from the first one"
+        };
+        return Err(RawFault::new(it.referenced, message, hint));
+    };
+    after(field, it, "the first fault begins", first, places)
 }
 
 /// Seconds after an instant, still inside the scenario.
@@ -148,6 +205,11 @@ impl RawMustNot {
             }
             RawMustNot::OverruleAPerson => MustNot::OverruleAPerson,
             RawMustNot::Incidents => MustNot::Incidents,
+            RawMustNot::Touch { service } => MustNot::Touch { service: places.service(service)? },
+            RawMustNot::SloAlerts { slo, from, until } => MustNot::SloAlerts {
+                slo: name_of(slo)?,
+                span: places.span(&RawSpan { from, until })?,
+            },
         })
     }
 }

@@ -134,7 +134,9 @@ impl RawRegion {
         few("must_not", must_not.len(), LINES_MAX, here)?;
         few("fails", fails.len(), FAILS_MAX, fails.get(FAILS_MAX).map(|it| it.referenced))?;
         few("playbooks", playbooks.len(), PLAYBOOKS_MAX, here)?;
-        let places = Places::new(&world, lasts);
+        let tenants = self.services.value.iter().map(RawService::tenants);
+        let tenants: Vec<_> = tenants.collect::<Result<_, _>>()?;
+        let places = Places::new(&world, &tenants, lasts);
         let faults: Vec<_> =
             faults.iter().map(|it| raw_fault::checked(it, &places)).collect::<Result<_, _>>()?;
         let people =
@@ -158,6 +160,7 @@ impl RawRegion {
             must,
             must_not,
             fails: fails.iter().map(controller).collect::<Result<_, _>>()?,
+            tenants,
             world,
         })
     }

@@ -6,10 +6,12 @@
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
-use super::value::{FineLength, Length, RawFault, is_name, name_fault};
+use super::value::{FineLength, Length, RawFault, is_name, name_fault, within};
 use crate::chance::seconds_f64;
 use crate::load::LoadCurve;
-use crate::world::{CallSpec, RetrySpec, ServiceKind, ServiceSpec, UnitSpec};
+use crate::world::{
+    CallSpec, RetrySpec, ServiceKind, ServiceSpec, TENANTS_MAX, TenantSpec, UnitSpec,
+};
 
 #[cfg(doc)]
 use crate::world::WorldSpec;
@@ -25,6 +27,7 @@ pub(super) struct RawService {
     cache: Option<Spanned<RawCache>>,
     writes_ratio: Option<Spanned<f64>>,
     load: Option<RawCurve>,
+    tenants: Option<Spanned<Vec<RawTenant>>>,
     #[serde(default)]
     calls: Vec<RawCall>,
     unit: RawUnit,
@@ -63,6 +66,13 @@ struct RawCurve {
     peak_hour: Spanned<f64>,
     weekend_ratio: Spanned<f64>,
     noise_ratio: Spanned<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTenant {
+    name: Spanned<String>,
+    share_ratio: Spanned<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -140,6 +150,7 @@ impl RawService {
             cache: _,
             writes_ratio: _,
             load,
+            tenants: _,
             calls,
             unit: RawUnit { slots, service_time, cpu_ratio },
             units: RawUnits { start, min, max },
@@ -249,6 +260,39 @@ impl RawService {
                 writes_ratio: self.writes_ratio.as_ref().map_or(WRITES_RATIO, |it| it.value),
             },
         })
+    }
+
+    /// Who shares its load.
+    pub(super) fn tenants(&self) -> Result<Vec<TenantSpec>, RawFault> {
+        let Some(tenants) = &self.tenants else { return Ok(Vec::new()) };
+        let fault = |message, hint: &'static str| RawFault::new(tenants.referenced, message, hint);
+        if self.load.is_none() {
+            let message = format!("`{}` has `tenants` and no `load`", self.name.value);
+            return Err(fault(message, "add the load that they share, or remove them"));
+        }
+        if TENANTS_MAX < tenants.value.len() {
+            let n = tenants.value.len();
+            let message = format!("there are {n} tenants, at most {TENANTS_MAX} are simulated");
+            return Err(fault(message, "put the small ones together"));
+        }
+        let mut specs: Vec<TenantSpec> = Vec::new();
+        for RawTenant { name, share_ratio } in &tenants.value {
+            if !is_name(&name.value) {
+                return Err(name_fault(name));
+            }
+            if specs.iter().any(|it| it.name == name.value) {
+                let message = format!("two tenants are called `{}`", name.value);
+                return Err(RawFault::new(name.referenced, message, "rename one"));
+            }
+            let share_ratio = within("share_ratio", share_ratio, 0.0..=1.0)?;
+            specs.push(TenantSpec { name: name.value.clone(), share_ratio });
+        }
+        let sum: f64 = specs.iter().map(|it| it.share_ratio).sum();
+        if 1.0 + 1e-9 < sum {
+            let message = format!("the tenants' shares add up to {sum}, at most 1");
+            return Err(fault(message, "what is missing to 1 belongs to nobody"));
+        }
+        Ok(specs)
     }
 
     pub(super) fn name(&self) -> &Spanned<String> {

@@ -95,6 +95,9 @@ pub(super) struct Outcome {
     /// Answered without error before the caller gave up; of these, within the objective.
     pub(super) answered: f64,
     pub(super) good: f64,
+    /// The same two with junk.
+    pub(super) replied: f64,
+    pub(super) fine: f64,
     /// Failed, by try.
     pub(super) failed: [f64; TRIES],
     /// Turned away, timed out or failed, junk included.
@@ -140,6 +143,8 @@ impl Outcome {
         self.served += total;
         self.answered += worth * ok;
         self.good += worth * good;
+        self.replied += total * ok;
+        self.fine += total * good;
         self.answered_seconds += worth * ok * seconds;
         self.held_seconds += worth * seconds;
         if ok < 1.0 {

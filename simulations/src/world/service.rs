@@ -13,6 +13,7 @@ use super::lane::{Jobs, Lane, TRIES};
 use super::names::UnitSeen;
 use super::spec::{START_CALLS_SECONDS, ServiceKind, ServiceSpec};
 use super::station::{Shape, part_of};
+use super::tenants::Door;
 use super::truth::{Knobs, NEEDED_UTILISATION, Sums, Truth};
 use super::units::{Fleet, Traffic, Zones};
 use super::upkeep::Kept;
@@ -91,6 +92,8 @@ pub(super) struct Service {
     /// Answers without error that were too late to be good, since the start or `restart_sums`.
     pub(super) slow: f64,
     pub(super) kept: Kept,
+    /// Where tenants come in; `None` for a service without any.
+    pub(super) door: Option<Box<Door>>,
     /// Whether it matters which unit is which.
     pub(super) has_names: bool,
     /// Latency (p95, seconds) and share of errors of well units and of gray ones; only with names.
@@ -178,6 +181,7 @@ impl Service {
             turned_gray: None,
             slow: 0.0,
             kept: Kept::new(),
+            door: None,
             has_names: false,
             lanes_seen: [(0.0, 0.0); 2],
         }

@@ -3,6 +3,7 @@
 //! **In:** nothing. **Out:** the plain values that [`super::World`] hands out.
 //! **Not here:** how they come about ([`super::service`]).
 
+use super::tenants::TENANTS_MAX;
 use super::upkeep::BadDeployment;
 
 /// What is true of one service in the second that just passed.
@@ -20,6 +21,11 @@ pub struct Truth {
     pub lost_rps: f64,
     /// Answers with an error (turned away, timed out, failed), per second.
     pub errors_rps: f64,
+    /// Tries that ended, per second, junk included: answered in time or not, or with an error.
+    pub ended_rps: f64,
+    /// Of these, those that ended well: without error within the objective. Whoever counts
+    /// answers cannot tell that junk is worth nothing.
+    pub fine_rps: f64,
     /// Work that waits.
     pub queue: f64,
     /// Mean response time in seconds, of what is answered.
@@ -90,6 +96,8 @@ pub struct Knobs {
     /// Requests per second that cost as much as others and are worth nothing: an attack, or
     /// (for workers) jobs that beget jobs. Never good, never lost, never retried.
     pub junk_rps: f64,
+    /// The same, of the service's tenants by place.
+    pub tenants_junk_rps: [f64; TENANTS_MAX],
     /// Times the service's own time per request, without more processor use.
     pub slow_factor: f64,
     /// Answers that are errors although they were served, `0.0 ..= 1.0`. An error takes a tenth
@@ -130,6 +138,7 @@ impl Default for Knobs {
         Knobs {
             load_factor: 1.0,
             junk_rps: 0.0,
+            tenants_junk_rps: [0.0; TENANTS_MAX],
             slow_factor: 1.0,
             error_ratio: 0.0,
             is_down: false,
@@ -156,6 +165,7 @@ impl Knobs {
         Knobs {
             load_factor: within(self.load_factor, 0.0, 1e6, 1.0),
             junk_rps: within(self.junk_rps, 0.0, 1e9, 0.0),
+            tenants_junk_rps: self.tenants_junk_rps.map(|it| within(it, 0.0, 1e9, 0.0)),
             slow_factor: within(self.slow_factor, 1e-3, 1e6, 1.0),
             error_ratio: within(self.error_ratio, 0.0, 1.0, 0.0),
             is_down: self.is_down,

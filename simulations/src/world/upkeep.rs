@@ -95,6 +95,7 @@ impl Kept {
         }
         if self.is_junk_blocked {
             turned.junk_rps = 0.0;
+            turned.tenants_junk_rps = Default::default();
         }
     }
 

@@ -91,7 +91,7 @@ fn the_form_is_strict() {
               23:24 invalid u32
               hint: see simulations/scenarios/fleet.yaml
             pets: 3
-              29:9 unknown field `pets`, expected one of name, kind, timeout, queue_per_unit, queue_max, cache, writes_ratio, load, calls, unit, units, boot, start_calls, retries, objective, price_usd_per_hour, scaled, critical
+              29:9 unknown field `pets`, expected one of name, kind, timeout, queue_per_unit, queue_max, cache, writes_ratio, load, tenants, calls, unit, units, boot, start_calls, retries, objective, price_usd_per_hour, scaled, critical
               hint: see simulations/scenarios/fleet.yaml
             continent:
               5:3 unknown field `continent`, expected one of capacity, region

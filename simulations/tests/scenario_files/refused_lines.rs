@@ -175,7 +175,7 @@ fn expectations_must_be_able_to_come_true() {
               62:31 `cost_ratio_at_most` is 0.5, it must be 1 to 1000
               hint: change it in the scenario
             { be_nice: 1 }
-              62:11 unknown variant `be_nice`, expected one of recover_within, good_ratio, ready_at_least, cost_ratio_at_most, page_within, detected_within, healed_by_playbook
+              62:11 unknown variant `be_nice`, expected one of recover_within, good_ratio, ready_at_least, cost_ratio_at_most, page_within, detected_within, healed_by_playbook, contained_within, tenant_good_ratio, slo_page_within
               hint: see simulations/scenarios/fleet.yaml
         "#]],
     );
@@ -198,7 +198,7 @@ fn expectations_must_be_able_to_come_true() {
               64:35 `web` is not a database
               hint: there are db
             overrule_people
-              64:9 unknown variant `overrule_people`, expected one of remove, change, exceed, change_oftener_than, take_away_more_than, lose_writes, overrule_a_person, incidents
+              64:9 unknown variant `overrule_people`, expected one of remove, change, exceed, change_oftener_than, take_away_more_than, lose_writes, overrule_a_person, incidents, touch, slo_alerts
               hint: see simulations/scenarios/fleet.yaml
         "#]],
     );

@@ -144,7 +144,7 @@ fn every_fault_can_be_written() {
             { at: 1h, for: 10m, surge: { service: web, factor: 2 } }
               Fault { from: 3600, until: 4200, kind: Surge { service: 0, factor: 2.0, ramp: 0 } }
             { at: 1h, for: 10m, junk: { service: web, rps: 500 } }
-              Fault { from: 3600, until: 4200, kind: Junk { service: 0, rps: 500.0 } }
+              Fault { from: 3600, until: 4200, kind: Junk { service: 0, rps: 500.0, tenant: None } }
             { at: 1h, for: 10m, slow: { service: db, factor: 4 } }
               Fault { from: 3600, until: 4200, kind: Slow { service: 3, factor: 4.0 } }
             { at: 1h, for: 10m, errors: { service: db, ratio: 0.2 } }
@@ -348,6 +348,10 @@ fn every_must_can_be_written() {
             Must::PageWithin { .. } => 4,
             Must::DetectedWithin { .. } => 5,
             Must::HealedByPlaybook { .. } => 6,
+            // These name tenants and documents: see `scenario_files::money`.
+            Must::TenantGoodRatio { .. } => 7,
+            Must::ContainedWithin { .. } => 8,
+            Must::SloPageWithin { .. } => 9,
         },
         &expect![[r#"
             { recover_within: 2h }
@@ -381,8 +385,9 @@ fn every_must_not_can_be_written() {
             "{ lose_writes: { service: db } }",
             "overrule_a_person",
             "incidents",
+            "{ touch: { service: web } }",
         ],
-        8,
+        9,
         |it| it.must_not.clone(),
         |it| match it {
             MustNot::Remove { .. } => 0,
@@ -393,6 +398,9 @@ fn every_must_not_can_be_written() {
             MustNot::LoseWrites { .. } => 5,
             MustNot::OverruleAPerson => 6,
             MustNot::Incidents => 7,
+            MustNot::Touch { .. } => 8,
+            // It names a document.
+            MustNot::SloAlerts { .. } => 9,
         },
         &expect![[r#"
             { remove: { service: web, from: 40m, until: 60m } }
@@ -411,6 +419,8 @@ fn every_must_not_can_be_written() {
               OverruleAPerson
             incidents
               Incidents
+            { touch: { service: web } }
+              Touch { service: 0 }
         "#]],
     );
     let all = Span { from: 0, until: 3 * 3_600 };

@@ -7,7 +7,7 @@
 use evenkeel_core::condition::{Formula, Lookup as _, Truth};
 use evenkeel_core::documents::{
     Gate, InstanceSelection, Playbook, PlaybookStep, SelectBy, StepKind, Target, Template,
-    TemplatePart,
+    TemplatePart, TenantSelection,
 };
 use evenkeel_core::heal::view::Values;
 use evenkeel_core::ids::InstanceName;
@@ -56,6 +56,7 @@ fn action(step: &PlaybookStep, target: &Target, values: &Values<'_>) -> String {
         StepKind::Drain { select } => format!("drain {}", selected(select, values)),
         StepKind::Restore => format!("put back into traffic what is drained; {NEEDS_A_LOOK}"),
         StepKind::RollBack => "deploy the revision before; the platform knows it".to_owned(),
+        StepKind::ThrottleTenant { tenant, rate } => throttle(tenant, rate, values),
         StepKind::RunCommand { command, arguments } => {
             let arguments: Vec<String> =
                 arguments.iter().map(|it| shown(it, target, values)).collect();
@@ -79,6 +80,19 @@ fn action(step: &PlaybookStep, target: &Target, values: &Values<'_>) -> String {
         }
         StepKind::Ask { question } => format!("ask people: {}", shown(question, target, values)),
     }
+}
+
+fn throttle(tenant: &TenantSelection, rate: &Formula, values: &Values<'_>) -> String {
+    let who = match tenant {
+        TenantSelection::Named(name) => format!("tenant {name}"),
+        TenantSelection::LowestValue => "the tenant of the lowest value".to_owned(),
+        TenantSelection::Largest => "the tenant with the most requests".to_owned(),
+    };
+    let limit = match rate.value(values) {
+        Some(limit) => format!("{} requests/s", number(limit.floor())),
+        None => format!("{}, which is not known then", rate.text()),
+    };
+    format!("limit {who} to {limit}, or to what is guaranteed to it")
 }
 
 fn set_capacity(to: &Formula, target: &Target, values: &Values<'_>) -> String {

@@ -77,7 +77,8 @@ pub(super) fn read(
 ) -> Result<Recorded, Trouble> {
     let mut questions: BTreeMap<Question, String> = BTreeMap::new();
     for (playbook, _) in pairs {
-        for input in &playbook.inputs {
+        // A recording of metrics does not say what budgets were.
+        for input in playbook.inputs.iter().filter(|it| it.budget.is_none()) {
             let question = (input.query.clone(), Cut::of(playbook, input));
             let asker = || format!("playbook `{}`, input `{}`", playbook.id, input.name);
             questions.entry(question).or_insert_with(asker);

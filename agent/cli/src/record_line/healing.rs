@@ -64,6 +64,9 @@ pub(super) fn line(record: &Record) -> String {
         | Record::LeadTimeMissed { .. }
         | Record::ForecastPromoted { .. }
         | Record::ForecastDemoted { .. }
+        | Record::Budget { .. }
+        | Record::SloAlert { .. }
+        | Record::Reconciled { .. }
         | Record::RequestRefused { .. }
         | Record::Snapshot { .. } => String::new(),
     }

@@ -266,5 +266,5 @@ fn the_schema_is_json() {
     let output = Scene::new().output("check --schema");
     assert_eq!(output.status.code(), Some(0));
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(schema["oneOf"].as_array().map(Vec::len), Some(6));
+    assert_eq!(schema["oneOf"].as_array().map(Vec::len), Some(16));
 }

@@ -7,6 +7,8 @@
 
 mod agent;
 mod audit;
+mod bills;
+mod budgets;
 mod check;
 mod command;
 mod detect;

@@ -33,6 +33,8 @@ fn help_reads_well() {
               review         Record what the review of a break-glass approval found
               promote        Grant the agent more autonomy for a class of actions on a target, or less
               playbook       Test a playbook on recorded metrics, or start one by hand
+              slo            Show what is left of error budgets, how fast they burn, and who is told
+              budget         Show what is spent, how fast, until when it lasts, and by whom
               history        Show what happened, newest first
               audit          Prove that the log was not changed, or copy it out
               token          Make a token for somebody, and its hash for the `Access` document
@@ -120,6 +122,15 @@ fn every_verb_has_help() {
         "playbook",
         "playbook test",
         "playbook run",
+        "slo",
+        "slo rules",
+        "budget",
+        "budget status",
+        "budget forecast",
+        "budget tenants",
+        "budget services",
+        "budget fits",
+        "budget reconcile",
         "history",
         "audit",
         "audit verify",

@@ -18,6 +18,7 @@ use crate::heal::ward::Ward;
 use crate::ids::{Actor, PlaybookId, RunId, TargetId};
 use crate::record::Record;
 use crate::run::RunEvent;
+use crate::spend::reconcile::Reconciliation;
 use crate::state::State;
 
 /// Rounds per input at most. Why 64: a plan of 32 steps that are all done already takes one
@@ -39,6 +40,10 @@ pub(super) struct Stir {
     everything: bool,
     /// Whether notices can be delivered, when that was checked.
     notifier: Option<Option<String>>,
+    /// Whether the numbers of budgets are new.
+    budgets: bool,
+    /// How a bill compares with what was metered.
+    bill: Option<(String, Reconciliation)>,
     /// Differences that Terraform found.
     drift: Option<(String, Vec<String>)>,
 }
@@ -52,7 +57,7 @@ impl Stir {
 
 impl Agent {
     /// What `input` may change, before it is taken in.
-    pub(super) fn stirred_by(&self, input: &Input) -> Stir {
+    pub(super) fn stirred_by(&self, now: Timestamp, input: &Input) -> Stir {
         let healing = self.state.healing();
         let mut stir = Stir::default();
         match input {
@@ -82,8 +87,14 @@ impl Agent {
             | Input::Requested(_)
             | Input::BreakGlassRead(_)
             | Input::TimePassed => stir.everything = true,
-            Input::ShortfallsRecalled(_) | Input::NoticeFinished { .. } | Input::SnapshotWanted => {
+            Input::SlisRead(_) | Input::SpendRead(_) => stir.budgets = true,
+            Input::BillRead { source, rows } => {
+                stir.bill = Some((source.clone(), self.compare_bill(now, rows)));
             }
+            Input::BudgetsRecalled(_)
+            | Input::ShortfallsRecalled(_)
+            | Input::NoticeFinished { .. }
+            | Input::SnapshotWanted => {}
         }
         stir
     }
@@ -106,11 +117,21 @@ impl Agent {
         // not known yet.
         let has_documents = !self.documents.sha256.is_empty();
         let mut views = std::mem::take(&mut self.views);
+        let mut budgets = std::mem::take(&mut self.budgets);
         for round in 0..ROUNDS_MAX {
             let mut ward =
                 Ward::new(now, &self.documents, &self.state, &self.sight, &mut views, ledger);
             match round {
-                0 => begin(&mut ward, &stir),
+                0 => {
+                    begin(&mut ward, &stir);
+                    if has_documents && (stir.budgets || stir.everything) {
+                        ward.watch_budgets(&mut budgets);
+                    }
+                    if let Some((source, compared)) = &stir.bill {
+                        ward.note_bill(source, compared);
+                        budgets.bill_drift_ratio = compared.total.drift_ratio;
+                    }
+                }
                 // On incidents as they are with what was just seen: a storm must be known
                 // before anything is done about any one of them.
                 1 if !stir.observed.is_empty() => ward.note_storm(),
@@ -140,6 +161,7 @@ impl Agent {
             self.take_in(records, ledger, outcome);
         }
         self.views = views;
+        self.budgets = budgets;
     }
 
     fn take_in(
@@ -220,6 +242,9 @@ fn run_of(state: &State, record: &Record) -> Option<RunId> {
         | Record::LeftToPeople { .. }
         | Record::Reviewed { .. }
         | Record::ReviewOverdue { .. }
+        | Record::Budget { .. }
+        | Record::SloAlert { .. }
+        | Record::Reconciled { .. }
         | Record::RequestRefused { .. }
         | Record::Snapshot { .. } => None,
     }

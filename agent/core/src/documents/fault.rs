@@ -36,7 +36,7 @@ pub(super) const SECRET_MARKS: [&str; 14] = [
 ];
 
 /// Words after which a line may hold a secret.
-const SECRET_WORDS: [&str; 18] = [
+const SECRET_WORDS: [&str; 21] = [
     "token",
     "password",
     "passwd",
@@ -52,6 +52,9 @@ const SECRET_WORDS: [&str; 18] = [
     "private_key",
     "private-key",
     "access_key",
+    "accesskey",
+    "secretkey",
+    "connectiondetails",
     "credential",
     "sha256:",
     "://",
@@ -76,6 +79,11 @@ impl Fault {
         let (severity, secret, after) = (Severity::Error, false, String::new());
         Fault { severity, at, message, hint, secret, after }
     }
+
+    /// The same, with nothing of its line shown.
+    pub(super) fn without_line(self) -> Fault {
+        Fault { at: Position { column: 1, ..self.at }, secret: true, ..self }
+    }
 }
 
 /// All faults so far. Only ever grows.
@@ -88,6 +96,8 @@ pub(super) struct Faults {
     pub(super) source: usize,
     /// What the current document is called, put before every message.
     pub(super) about: String,
+    /// Mappings with a field that was most likely meant to be another.
+    slips: Vec<(usize, Position)>,
 }
 
 impl Faults {
@@ -152,6 +162,19 @@ impl Faults {
     /// Whether more would only be counted, so that a hint need not be worked out.
     pub(super) fn is_full(&self) -> bool {
         DIAGNOSTICS_MAX <= self.n_errors.max(self.n_warnings)
+    }
+
+    /// Notes that a field of the mapping at `at` is misspelled.
+    pub(super) fn note_slip(&mut self, at: Position) {
+        if self.slips.len() < DIAGNOSTICS_MAX {
+            self.slips.push((self.source, at));
+        }
+    }
+
+    /// Whether a field of the mapping at `at` is misspelled, so that what is missing there
+    /// is probably not: one slip, one fault.
+    pub(super) fn has_slip(&self, at: Position) -> bool {
+        self.slips.contains(&(self.source, at))
     }
 
     pub(super) fn has_errors(&self) -> bool {

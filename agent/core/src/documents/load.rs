@@ -5,8 +5,10 @@
 //! **Not here:** reading files (the shell's), the form of fields ([`super::raw`]).
 
 mod across;
+mod budgets;
 mod forecasts;
 mod gates;
+mod openslo;
 mod people;
 mod playbooks;
 
@@ -19,16 +21,23 @@ use super::diagnostic::Diagnostic;
 use super::fault::Faults;
 use super::positions::{self, At, Chunk, Node, Position};
 use super::raw::access::RawAccess;
+use super::raw::budget::{BudgetPlaces, RawBudget};
 use super::raw::calendar::RawCalendar;
 use super::raw::envelope::{self, Envelope, Kind, RawMetadata};
 use super::raw::forecast::ForecastPlaces;
 use super::raw::guardrail::RawGuardrail;
+use super::raw::openslo::is_openslo;
 use super::raw::playbook::{PlaybookPlaces, RawPlaybook, secret};
 use super::raw::policy::RawPolicy;
+use super::raw::price_book::{PriceBookPlaces, RawPriceBook};
 use super::raw::target::RawTarget;
+use super::raw::tenants::RawTenants;
 use super::raw::{Place, Read};
-use super::{Calendar, Documents, Guardrail, Playbook, ScalingPolicy, Selector, Target};
-use crate::ids::{Actor, CalendarId, GuardrailId, PlaybookId, PolicyId, TargetId};
+use super::{
+    Budget, Calendar, Documents, Guardrail, Playbook, PriceBook, ScalingPolicy, Selector, Slo,
+    Target, Tenants,
+};
+use crate::ids::{Actor, BudgetId, CalendarId, GuardrailId, PlaybookId, PolicyId, TargetId};
 
 /// Largest file. Why 4 MiB: 10,000 targets in one file are about 3 MB.
 const FILE_BYTES_MAX: usize = 4 << 20;
@@ -44,8 +53,9 @@ const DOCUMENTS_MAX: usize = 20_000;
 fn kind_max(kind: Kind) -> usize {
     match kind {
         Kind::Target => 10_000,
-        Kind::ScalingPolicy | Kind::Guardrail | Kind::Access => 1_000,
-        Kind::Calendar => 100,
+        Kind::ScalingPolicy | Kind::Guardrail | Kind::Access | Kind::Budget => 1_000,
+        // One is in force; a second one has a message of its own.
+        Kind::Calendar | Kind::PriceBook | Kind::Tenants => 100,
         Kind::Playbook => 200,
     }
 }
@@ -89,10 +99,17 @@ struct Drafts {
     playbooks: Vec<Placed<Playbook>>,
     /// For each of `playbooks`, where its parts are.
     playbook_places: Vec<PlaybookPlaces>,
+    budgets: Vec<Placed<(Budget, BudgetPlaces)>>,
+    price_books: Vec<Placed<(PriceBook, PriceBookPlaces)>>,
+    tenants: Vec<Placed<Tenants>>,
     /// Which target calls which, each with its file and place.
     dependencies: Vec<(usize, TargetId, At<TargetId>)>,
     /// For each of `policies`, where its `forecast` is.
     forecasts: Vec<Option<ForecastPlaces>>,
+    /// Documents of OpenSLO before their references are resolved.
+    openslo: openslo::OpenSlo,
+    /// The SLOs of `openslo` in which everything is good.
+    slos: Vec<Placed<Slo>>,
     /// The selectors of grants, each with its file and place.
     granted: Vec<(usize, Position, Selector)>,
     /// The people of each group.
@@ -123,10 +140,18 @@ pub fn load(sources: &[SourceText<'_>]) -> Loaded {
     let n_documents = drafts.n_documents;
     let has_access = drafts.counts.get(Kind::Access as usize).is_some_and(|it| 0 < *it);
     let access = people::resolve(&mut drafts, sources, all_read, &mut faults);
+    openslo::resolve(&mut drafts, sources, all_read, &mut faults);
+    // An SLO with a dangling reference is not among those that budgets may be of.
+    let all_resolved = !faults.has_errors();
     across::check(&mut drafts, sources, all_read, &mut faults);
+    let slos = drafts.slos.iter().map(|it| &it.value);
+    budgets::check(&drafts, slos, sources, all_resolved, &mut faults);
     gates::check(&mut drafts, has_access.then_some(&access), all_read, &mut faults);
     let documents = (!faults.has_errors()).then(|| {
-        let Drafts { targets, policies, guardrails, calendars, playbooks, .. } = drafts;
+        let mut economy = budgets::economy(&mut drafts);
+        let Drafts { targets, policies, guardrails, calendars, playbooks, slos, .. } = drafts;
+        economy.slos = slos.into_iter().map(|it| (it.value.id.clone(), it.value)).collect();
+        economy.n_documents += drafts.openslo.n_documents();
         Documents::new(
             sha256_of(sources),
             targets.into_iter().map(|it| it.value),
@@ -136,6 +161,7 @@ pub fn load(sources: &[SourceText<'_>]) -> Loaded {
             access,
         )
         .with_playbooks(playbooks.into_iter().map(|it| it.value))
+        .with_economy(economy)
     });
     Loaded { documents, n_documents, diagnostics: faults.into_diagnostics(sources) }
 }
@@ -194,7 +220,9 @@ fn chunks<'a>(sources: &[SourceText<'a>], faults: &mut Faults) -> Vec<Vec<Chunk<
 fn read_chunk(chunk: &Chunk<'_>, drafts: &mut Drafts, faults: &mut Faults) {
     let (root, fault) = chunk.parse();
     if let Some(fault) = fault {
-        faults.push(fault);
+        // Wherever the parser stopped: keys of a source of metrics may stand there.
+        let may_have_secrets = chunk.text.contains("connectionDetails");
+        faults.push(if may_have_secrets { fault.without_line() } else { fault });
     }
     if let Some(root) = root {
         read_document(chunk, &root, drafts, faults);
@@ -203,6 +231,9 @@ fn read_chunk(chunk: &Chunk<'_>, drafts: &mut Drafts, faults: &mut Faults) {
 }
 
 fn read_document(chunk: &Chunk<'_>, root: &Node, drafts: &mut Drafts, faults: &mut Faults) {
+    if is_openslo(root) {
+        return drafts.openslo.read(root, faults);
+    }
     let Some(Envelope { kind, metadata, spec }) = envelope::read(root, faults) else { return };
     if let Some(count) = drafts.counts.get_mut(kind as usize) {
         *count += 1;
@@ -282,6 +313,21 @@ fn read_document(chunk: &Chunk<'_>, root: &Node, drafts: &mut Drafts, faults: &m
                 drafts.playbooks.push(Placed { source, name_at, selector_at, value });
                 drafts.playbook_places.push(places);
             }
+        }
+        Kind::Budget => {
+            let raw = RawBudget::read(spec, &place, faults);
+            let budget = draft.place(raw, None, |raw, name| {
+                raw.checked(BudgetId::new(name).ok()?, spec.at, faults)
+            });
+            drafts.budgets.extend(budget);
+        }
+        Kind::PriceBook => {
+            let raw = RawPriceBook::read(spec, &place, faults);
+            drafts.price_books.extend(draft.place(raw, None, |raw, _| raw.checked(faults)));
+        }
+        Kind::Tenants => {
+            let raw = RawTenants::read(spec, &place, faults);
+            drafts.tenants.extend(draft.place(raw, None, |raw, _| raw.checked(faults)));
         }
     }
 }

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::action::ActionClass;
 use crate::condition::{Condition, Environment, Formula, Kind, Unit};
 use crate::documents::{Autonomy, Role, Schedule, Selector};
-use crate::ids::{Actor, AllowedName, InputName, ParameterName, PlaybookId, StepName};
+use crate::ids::{
+    Actor, AllowedName, BudgetId, InputName, ParameterName, PlaybookId, StepName, TenantName,
+};
 use crate::incident::Severity;
 
 /// A playbook that passed every check.
@@ -73,8 +75,10 @@ pub struct Parameter {
 pub struct PlaybookInput {
     /// As conditions call it.
     pub name: InputName,
-    /// PromQL that answers for all targets at once.
+    /// PromQL that answers for all targets at once; empty for a number of a budget.
     pub query: String,
+    /// A number of a budget, which the agent fills in itself.
+    pub budget: Option<BudgetInput>,
     /// Oldest sample that still counts.
     pub max_age: SignedDuration,
     /// What the numbers are.
@@ -84,6 +88,67 @@ pub struct PlaybookInput {
     /// Whether it reads how odd the newest values are, in `[0, 1]`, instead of the values:
     /// the largest anomaly score of the last five minutes. Not for instances.
     pub is_anomaly_score: bool,
+}
+
+/// A number of a budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetInput {
+    /// Which budget.
+    pub budget: BudgetId,
+    /// Which of its numbers.
+    pub value: BudgetValue,
+}
+
+/// Which number of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BudgetValue {
+    /// The share that is spent.
+    SpentRatio,
+    /// The burn rate over one hour.
+    BurnRate,
+    /// Money per hour; not for an error budget.
+    SpendPerHour,
+    /// Seconds until it is spent, as likely before as after.
+    TimeLeft,
+    /// 1 while a threshold of this kind is crossed, else 0; not for an error budget.
+    Runaway,
+}
+
+impl BudgetValue {
+    /// All of them.
+    pub const ALL: [BudgetValue; 5] = [
+        BudgetValue::SpentRatio,
+        BudgetValue::BurnRate,
+        BudgetValue::SpendPerHour,
+        BudgetValue::TimeLeft,
+        BudgetValue::Runaway,
+    ];
+
+    /// As it is written in a playbook.
+    pub fn name(self) -> &'static str {
+        match self {
+            BudgetValue::SpentRatio => "spent_ratio",
+            BudgetValue::BurnRate => "burn_rate",
+            BudgetValue::SpendPerHour => "spend_per_hour",
+            BudgetValue::TimeLeft => "time_left",
+            BudgetValue::Runaway => "runaway",
+        }
+    }
+
+    /// What it is in conditions.
+    pub fn unit(self) -> Unit {
+        match self {
+            BudgetValue::SpentRatio | BudgetValue::BurnRate => Unit::Ratio,
+            BudgetValue::SpendPerHour => Unit::UsdPerHour,
+            BudgetValue::TimeLeft => Unit::Seconds,
+            BudgetValue::Runaway => Unit::Count,
+        }
+    }
+
+    /// Whether only budgets of money have it.
+    pub fn is_of_money(self) -> bool {
+        matches!(self, BudgetValue::SpendPerHour | BudgetValue::Runaway)
+    }
 }
 
 /// What one number of an input is about.
@@ -194,6 +259,9 @@ pub enum StepKind {
     Restore,
     /// Deploy the revision before the current one.
     RollBack,
+    /// Serve one tenant at most what the formula says (in requests per second, at least 1,
+    /// rounded down), but never less than what is guaranteed to it.
+    ThrottleTenant { tenant: TenantSelection, rate: Formula },
     /// Run a command of the daemon's allow-list.
     RunCommand { command: AllowedName, arguments: Vec<Template> },
     /// Call a webhook of the daemon's allow-list.
@@ -218,6 +286,7 @@ impl StepKind {
             StepKind::ShiftTraffic { .. } => Some(ActionClass::ShiftTraffic),
             StepKind::Drain { .. } | StepKind::Restore => Some(ActionClass::Drain),
             StepKind::RollBack => Some(ActionClass::RollBack),
+            StepKind::ThrottleTenant { .. } => Some(ActionClass::ThrottleTenant),
             StepKind::RunCommand { .. } => Some(ActionClass::RunCommand),
             StepKind::CallWebhook { .. } => Some(ActionClass::CallWebhook),
             StepKind::ApplyTerraform { .. } => Some(ActionClass::ApplyTerraform),
@@ -253,6 +322,18 @@ pub enum SelectBy {
     WorstDomain,
     /// Every one, one failure domain at a time (for restarts in waves).
     All,
+}
+
+/// Which tenant a step is about. Chosen once, when the plan is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantSelection {
+    /// This one.
+    Named(TenantName),
+    /// Of those that use the target's service now, the one of the lowest value.
+    LowestValue,
+    /// Of those that use the target's service now, the one with the most requests, whatever
+    /// its value.
+    Largest,
 }
 
 /// What reverses a step.

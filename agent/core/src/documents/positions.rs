@@ -15,9 +15,9 @@ use super::fault::Fault;
 
 /// Deepest nesting of lists and mappings. Why 32: our deepest field is at 8.
 const DEPTH_MAX: usize = 32;
-/// Most values in one document. Why 50,000: an `Access` document for 1,000
-/// people has about 15,000.
-const NODES_MAX: usize = 50_000;
+/// Most values in one document. Why 100,000: a `Tenants` document for 10,000 tenants has
+/// about 90,000.
+const NODES_MAX: usize = 100_000;
 /// Most text in one document. Why 1 MiB: as above, with long names.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 /// Most values that aliases of one document may repeat. Why 10,000: sharing a

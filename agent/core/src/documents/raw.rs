@@ -8,15 +8,20 @@
 
 pub(super) mod access;
 pub(super) mod actuators;
+pub(super) mod amounts;
+pub(super) mod budget;
 pub(super) mod calendar;
 pub(super) mod envelope;
 pub(super) mod forecast;
 pub(super) mod guardrail;
+pub(super) mod openslo;
 pub(super) mod playbook;
 pub(super) mod policy;
+pub(super) mod price_book;
 pub(super) mod scalar;
 pub(super) mod selector;
 pub(super) mod target;
+pub(super) mod tenants;
 pub(super) mod time;
 
 use std::fmt;
@@ -129,6 +134,9 @@ impl<'a> Fields<'a> {
         for entry in entries.iter().filter(|it| !known.contains(&it.key.value.as_str())) {
             misspelled.extend(nearest(&entry.key.value, known).map(str::to_owned));
             unknown_field(entry, place, known, faults);
+        }
+        if !misspelled.is_empty() {
+            faults.note_slip(node.at);
         }
         Some(Fields { at: node.at, entries, place, misspelled })
     }
@@ -315,25 +323,33 @@ impl<T: Read, const MIN: usize, const MAX: usize> Read for List<T, MIN, MAX> {
 /// A struct, how it is read and what its schema is.
 ///
 /// A field is `required`, `optional`, or `defaulted(JSON)`; the default is read
-/// like anything that a person writes. `also(JSON)` adds to the schema what
+/// like anything that a person writes. It is written as its name here, or as the
+/// text after `=`. `#[expect(dead_code)]` is for one that is checked and not kept. `also(JSON)` adds to the schema what
 /// holds between fields; whoever uses the struct checks it.
 macro_rules! fields {
     (
         $(#[doc = $about:literal])+
         struct $name:ident {
-            $( $(#[doc = $doc:literal])+ $kind:ident $( ($default:expr) )? $field:ident : $type:ty, )*
+            $(
+                $(#[doc = $doc:literal])+
+                $(#[expect($($unread:tt)*)])?
+                $kind:ident $( ($default:expr) )? $field:ident $( = $key:literal )? : $type:ty,
+            )*
         }
         $( also($also:expr) )?
     ) => {
         $(#[doc = $about])+
         pub(in crate::documents) struct $name {
-            $( $(#[doc = $doc])+ pub(in crate::documents) $field:
+            $( $(#[doc = $doc])+ $(#[expect($($unread)*)])? pub(in crate::documents) $field:
                 $crate::documents::raw::fields!(@type $kind $type), )*
         }
 
         impl $crate::documents::raw::Read for $name {
             fn schema() -> serde_json::Value {
-                let required = [$((stringify!($field), stringify!($kind) == "required")),*];
+                let required = [$((
+                    $crate::documents::raw::fields!(@name $field $($key)?),
+                    stringify!($kind) == "required",
+                )),*];
                 let required: Vec<&str> =
                     required.into_iter().filter(|(_, it)| *it).map(|(name, _)| name).collect();
                 let mut properties = serde_json::Map::new();
@@ -343,7 +359,8 @@ macro_rules! fields {
                         concat!($($doc),+),
                         $crate::documents::raw::fields!(@default $($default)?),
                     );
-                    properties.insert(stringify!($field).to_owned(), property);
+                    let name = $crate::documents::raw::fields!(@name $field $($key)?);
+                    properties.insert(name.to_owned(), property);
                 )*
                 let mut schema = serde_json::json!({
                     "type": "object",
@@ -363,14 +380,19 @@ macro_rules! fields {
                 place: &$crate::documents::raw::Place<'_>,
                 faults: &mut $crate::documents::fault::Faults,
             ) -> Option<Self> {
-                let known = [$(stringify!($field)),*];
+                let known = [$($crate::documents::raw::fields!(@name $field $($key)?)),*];
                 let fields = $crate::documents::raw::Fields::open(node, place, &known, faults)?;
                 // All are read before the first `?`, so that every fault is found.
-                $( let $field = fields.$kind(stringify!($field), $(&$default,)? faults); )*
+                $(
+                    let name = $crate::documents::raw::fields!(@name $field $($key)?);
+                    let $field = fields.$kind(name, $(&$default,)? faults);
+                )*
                 Some($name { $( $field: $field?, )* })
             }
         }
     };
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $key:literal) => { $key };
     (@type required $type:ty) => { $crate::documents::positions::At<$type> };
     (@type defaulted $type:ty) => { $crate::documents::positions::At<$type> };
     (@type optional $type:ty) => { Option<$crate::documents::positions::At<$type>> };

@@ -6,8 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::documents::{Access, BlastRadius, Calendar, Guardrail, Playbook, ScalingPolicy, Target};
-use crate::ids::{CalendarId, GuardrailId, PlaybookId, PolicyId, Region, TargetId};
+use crate::documents::{
+    Access, BlastRadius, Budget, Calendar, Guardrail, Playbook, PriceBook, ScalingPolicy, Slo,
+    Target, Tenants,
+};
+use crate::ids::{
+    BudgetId, CalendarId, GuardrailId, PlaybookId, PolicyId, Region, ServiceName, SloId, TargetId,
+};
 
 /// A complete, consistent set of documents.
 #[derive(Clone, Debug, Default)]
@@ -19,9 +24,26 @@ pub struct Documents {
     guardrails: BTreeMap<GuardrailId, Guardrail>,
     calendars: BTreeMap<CalendarId, Calendar>,
     playbooks: BTreeMap<PlaybookId, Playbook>,
+    economy: Economy,
     access: Access,
     policy_of: BTreeMap<TargetId, PolicyId>,
     guardrails_of: BTreeMap<TargetId, Vec<GuardrailId>>,
+    slos_of: BTreeMap<ServiceName, Vec<SloId>>,
+}
+
+/// SLOs, budgets, prices and tenants.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Economy {
+    /// By name.
+    pub slos: BTreeMap<SloId, Slo>,
+    /// By name.
+    pub budgets: BTreeMap<BudgetId, Budget>,
+    /// What things cost; without one, what targets say.
+    pub price_book: Option<PriceBook>,
+    /// Who shares the services.
+    pub tenants: Option<Tenants>,
+    /// How many documents these are, with those that others refer to.
+    pub n_documents: usize,
 }
 
 impl Documents {
@@ -59,9 +81,11 @@ impl Documents {
             guardrails,
             calendars,
             playbooks: BTreeMap::new(),
+            economy: Economy::default(),
             access,
             policy_of,
             guardrails_of,
+            slos_of: BTreeMap::new(),
         }
     }
 
@@ -72,12 +96,30 @@ impl Documents {
         Documents { playbooks, ..self }
     }
 
+    /// The same documents with these SLOs, budgets, prices and tenants.
+    #[must_use]
+    pub fn with_economy(self, economy: Economy) -> Documents {
+        let mut slos_of: BTreeMap<ServiceName, Vec<SloId>> = BTreeMap::new();
+        for slo in economy.slos.values() {
+            slos_of.entry(slo.service.clone()).or_default().push(slo.id.clone());
+        }
+        Documents { economy, slos_of, ..self }
+    }
+
     /// The same documents with only the targets of `region`: one daemon serves
     /// one region, and one effect touches one region.
     #[must_use]
     pub fn of_region(self, region: &Region) -> Documents {
         let Documents {
-            sha256, targets, policies, guardrails, calendars, playbooks, access, ..
+            sha256,
+            targets,
+            policies,
+            guardrails,
+            calendars,
+            playbooks,
+            economy,
+            access,
+            ..
         } = self;
         let targets = targets.into_values().filter(|it| it.region == *region);
         Documents::new(
@@ -89,6 +131,7 @@ impl Documents {
             access,
         )
         .with_playbooks(playbooks.into_values())
+        .with_economy(economy)
     }
 
     /// Every target, by name.
@@ -168,6 +211,37 @@ impl Documents {
         self.targets.values().filter(|it| playbook.selector.selects(it))
     }
 
+    /// SLOs, budgets, prices and tenants.
+    pub fn economy(&self) -> &Economy {
+        &self.economy
+    }
+
+    /// Every SLO, by name.
+    pub fn slos(&self) -> impl ExactSizeIterator<Item = &Slo> {
+        self.economy.slos.values()
+    }
+
+    /// One SLO.
+    pub fn slo(&self, id: &SloId) -> Option<&Slo> {
+        self.economy.slos.get(id)
+    }
+
+    /// The SLOs of a service, by name.
+    pub fn slos_of<'a>(&'a self, service: &ServiceName) -> impl Iterator<Item = &'a Slo> {
+        let ids = self.slos_of.get(service).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|it| self.economy.slos.get(it))
+    }
+
+    /// Every budget, by name.
+    pub fn budgets(&self) -> impl ExactSizeIterator<Item = &Budget> {
+        self.economy.budgets.values()
+    }
+
+    /// One budget.
+    pub fn budget(&self, id: &BudgetId) -> Option<&Budget> {
+        self.economy.budgets.get(id)
+    }
+
     /// Who may do what.
     pub fn access(&self) -> &Access {
         &self.access
@@ -189,5 +263,6 @@ impl Documents {
             + self.guardrails.len()
             + self.calendars.len()
             + self.playbooks.len()
+            + self.economy.n_documents
     }
 }

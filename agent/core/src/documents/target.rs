@@ -42,15 +42,22 @@ pub struct Actuators {
     pub traffic: Option<ActuatorRef>,
     /// Says and sets the deployed revision.
     pub deployment: Option<ActuatorRef>,
+    /// Says and sets the limits of tenants. Left out where there is none, so that plans for
+    /// other targets keep the hash that people have approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenants: Option<ActuatorRef>,
 }
 
-/// A way to act on the instances, the traffic or the deployment of a target. Closed on
+/// A way to act on the instances, the traffic, the deployment or the tenants of a target. Closed on
 /// purpose: what is not here is reached through `webhook`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActuatorRef {
     /// Servers of a HAProxy backend, through its runtime socket. For traffic.
     Haproxy { socket: String, backend: String },
+    /// A map file of a HAProxy from tenants to requests per second, through its runtime
+    /// socket; `map` is the file's path as HAProxy knows it. For tenants.
+    HaproxyMap { socket: String, map: String },
     /// Instances of an AWS Auto Scaling group. For instances.
     AwsAutoScalingGroup { group: String },
     /// An AWS ECS service: its tasks are instances, its task definition the deployment.
@@ -65,7 +72,7 @@ impl ActuatorRef {
     /// The platform's name, for messages and metrics labels.
     pub fn platform(&self) -> &'static str {
         match self {
-            ActuatorRef::Haproxy { .. } => "haproxy",
+            ActuatorRef::Haproxy { .. } | ActuatorRef::HaproxyMap { .. } => "haproxy",
             ActuatorRef::AwsAutoScalingGroup { .. } => "aws_auto_scaling_group",
             ActuatorRef::AwsEcsService { .. } => "aws_ecs_service",
             ActuatorRef::Webhook { .. } => "webhook",

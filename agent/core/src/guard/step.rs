@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use crate::action::{Action, InstanceSeen, Seen};
 use crate::blast_radius::Ledger;
+use crate::budget::arbiter::{Ruling, ruling_on};
 use crate::documents::{Documents, Target};
 use crate::guard::{
     Circumstances, Permit, Refusal, forbidden_at_all, freeze_window_of, overridden,
@@ -81,12 +82,14 @@ pub struct StepCircumstances<'a> {
     pub takes_units: u32,
     /// Too much at once, while it is.
     pub storm: Option<&'a Storm>,
+    /// Whether a person approved exactly this, or it brings back what was before.
+    pub is_approved: bool,
 }
 
 /// Reviews one action; what it takes out of service is entered into `ledger`.
 ///
 /// Order: break-glass, protected, freeze or takeover, freeze window, hold, effect in
-/// flight, bounds, no-scale-down and pin, storm, ejection limit, blast radius. An undo is
+/// flight, budgets, bounds, no-scale-down and pin, storm, ejection limit, blast radius. An undo is
 /// reviewed like any other action: people and limits hold for it too.
 ///
 /// # Errors
@@ -100,7 +103,23 @@ pub fn review_step(
     let ruling = in_force(it.state.overrides(), it.target, it.now);
     let current = it.current.unwrap_or_default();
     let takes_units = it.takes_units;
-    let is_destructive = action.is_destructive(current);
+    let is_lift = it.seen.is_some_and(|seen| action.only_lifts(seen));
+    let is_destructive = action.is_destructive(current) && !is_lift;
+    let growth = match action {
+        Action::SetCapacity { desired } if current < *desired => {
+            ruling_on(it.documents, it.state.budgets(), it.target)
+        }
+        Action::SetCapacity { .. }
+        | Action::RestartInstances { .. }
+        | Action::ReplaceInstances { .. }
+        | Action::SetWeights { .. }
+        | Action::SetDrained { .. }
+        | Action::SetRevision { .. }
+        | Action::LimitTenants { .. }
+        | Action::RunCommand { .. }
+        | Action::CallWebhook { .. }
+        | Action::ApplyTerraform { .. } => Ruling::Free,
+    };
     let circumstances = Circumstances {
         now: it.now,
         documents: it.documents,
@@ -119,6 +138,8 @@ pub fn review_step(
         freeze_window: freeze_window_of(it.documents, &it.target.id, it.now),
         run: None,
         lapse: None,
+        growth: &growth,
+        tightened: None,
     };
     if let Some(refusal) = forbidden_at_all(&circumstances) {
         return Err(refusal);
@@ -128,6 +149,11 @@ pub fn review_step(
         let is_unknown = in_flight.unknown_since.is_some();
         let (id, desired) = (in_flight.id, in_flight.desired);
         return Err(Refusal::InFlight { id, desired, is_unknown });
+    }
+    // A step that was approved, and its undo, are people's word; what only autonomy allows
+    // was tightened before it began.
+    if matches!(growth, Ruling::Stopped { .. }) && !it.is_approved {
+        return Err(Refusal::OverBudget { ruling: growth });
     }
     let takes_away = 0 < takes_units;
     if let Some(ruling) = ruling {
@@ -171,6 +197,7 @@ pub fn review_step(
         | Action::SetWeights { .. }
         | Action::SetDrained { .. }
         | Action::SetRevision { .. }
+        | Action::LimitTenants { .. }
         | Action::RunCommand { .. }
         | Action::CallWebhook { .. }
         | Action::ApplyTerraform { .. } => {
@@ -198,6 +225,7 @@ pub(crate) fn takes_units(
         Action::SetCapacity { .. }
         | Action::SetDrained { is_drained: false, .. }
         | Action::SetRevision { .. }
+        | Action::LimitTenants { .. }
         | Action::RunCommand { .. }
         | Action::CallWebhook { .. }
         | Action::ApplyTerraform { .. } => return action.takes_units(current),
@@ -233,6 +261,7 @@ fn within_ejection_limit(
         Action::SetDrained { is_drained: false, .. }
         | Action::SetCapacity { .. }
         | Action::SetRevision { .. }
+        | Action::LimitTenants { .. }
         | Action::RunCommand { .. }
         | Action::CallWebhook { .. }
         | Action::ApplyTerraform { .. } => false,

@@ -21,6 +21,7 @@ use crate::incident::Severity;
 use crate::notice::Topic;
 use crate::run::plan::{Plan, PlannedKind, PlannedStep, PlannedUndo};
 use crate::run::{Phase, Run, RunCause, RunEvent, StepPhase};
+use crate::spend::service_of;
 
 /// How long a step may be kept from being done before it counts as failed.
 ///
@@ -164,7 +165,9 @@ impl<'a> Ward<'a> {
         let capacity = self.capacity(&target.id);
         let inputs = self.view(&playbook.id, &target.id).map(|it| &it.inputs);
         let values = Values { target, capacity, inputs, parameters: &run.parameters };
-        let making = Making { documents, playbook, target, run, values, looks: &looks };
+        let standings = service_of(target).and_then(|it| self.views.tenants.get(&it));
+        let standings = standings.map(Vec::as_slice);
+        let making = Making { documents, playbook, target, run, values, looks: &looks, standings };
         let change = match making.plan() {
             Ok(plan) => RunEvent::Planned { plan: Box::new(plan) },
             Err(why) => RunEvent::Refused { why },

@@ -13,6 +13,7 @@
 //! ```
 
 pub(crate) mod advance;
+pub(crate) mod budgets;
 pub(crate) mod care;
 pub mod memory;
 pub(crate) mod notices;
@@ -22,5 +23,6 @@ pub mod report;
 pub(crate) mod resolve;
 pub(crate) mod stepping;
 pub(crate) mod symptoms;
+pub mod tenants;
 pub mod view;
 pub(crate) mod ward;

@@ -20,7 +20,8 @@ use crate::units::show_duration;
 /// What stands for the notifier where a playbook or a target is named.
 pub(crate) const NOTIFIER: &str = "evenkeel-notifier";
 
-fn notice(severity: Severity, topic: Topic, title: String, body: String) -> Notice {
+/// A notice about nothing in particular yet; number and time are the ward's.
+pub(crate) fn notice(severity: Severity, topic: Topic, title: String, body: String) -> Notice {
     Notice {
         id: NoticeId::default(),
         at: Timestamp::UNIX_EPOCH,

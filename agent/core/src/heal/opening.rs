@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
+use crate::budget::arbiter::constraints_on;
 use crate::condition::Truth;
-use crate::documents::{Autonomy, Playbook, Target};
+use crate::documents::{Autonomy, Consequence, Playbook, Target};
 use crate::heal::notices;
 use crate::heal::view::default_parameters;
 use crate::heal::ward::Ward;
@@ -210,6 +211,17 @@ impl Ward<'_> {
             && playbook.classes().iter().any(takes_away)
         {
             return Err(NotNow::Waiting(format!("storm since {:.0}", storm.since)));
+        }
+        let memory = self.state.budgets();
+        let frozen =
+            constraints_on(self.documents, memory, target, Consequence::FreezePlaybooks).next();
+        if let Some((budget, threshold, crossed)) = frozen
+            && playbook.classes().iter().any(|it| it.is_risky())
+        {
+            return Err(NotNow::Waiting(format!(
+                "budget {} ({threshold}) freezes playbooks that take something away: {}",
+                budget.id, crossed.why
+            )));
         }
         Ok(())
     }

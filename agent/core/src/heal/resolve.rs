@@ -20,6 +20,7 @@ use crate::heal::view::Values;
 use crate::ids::InstanceName;
 use crate::run::Run;
 use crate::run::plan::{Plan, PlannedKind, PlannedStep, PlannedUndo, PlannedVerification};
+use crate::spend::tenants::TenantStanding;
 use crate::units::Capacity;
 
 /// How long a gate waits that no playbook describes. Why 30 min: the time in which a person
@@ -35,6 +36,8 @@ pub(crate) struct Making<'a> {
     pub(crate) values: Values<'a>,
     /// By step.
     pub(crate) looks: &'a BTreeMap<u16, Seen>,
+    /// Who uses the target's service now; `None` where that is not known.
+    pub(crate) standings: Option<&'a [TenantStanding]>,
 }
 
 /// What a step has to look at before there can be a plan.
@@ -47,6 +50,7 @@ pub(crate) fn look_for(step: &Step, run: &Run, target: &Target) -> Option<LookAt
             Some(LookAt::Traffic)
         }
         StepKind::RollBack => Some(LookAt::Revision),
+        StepKind::ThrottleTenant { .. } => Some(LookAt::TenantLimits),
         StepKind::RunCommand { command, .. } => Some(LookAt::Command { command: command.clone() }),
         StepKind::CallWebhook { webhook, .. } => Some(LookAt::Webhook { webhook: webhook.clone() }),
         StepKind::ApplyTerraform { workspace, variables } => Some(LookAt::Terraform {
@@ -158,6 +162,11 @@ impl Making<'_> {
         } else {
             self.kind(&step.kind, seen).map_err(at)?
         };
+        if let (StepKind::ThrottleTenant { tenant, rate }, PlannedKind::Act { action }) =
+            (&step.kind, &planned.kind)
+        {
+            planned.details = self.why_limited(tenant, rate, action);
+        }
         if matches!(planned.kind, PlannedKind::Skip { .. }) {
             planned.gate = None;
             return Ok(planned);
@@ -257,6 +266,7 @@ impl Making<'_> {
                 }
                 Some(_) | None => Err("the deployed revision is not known".to_owned()),
             },
+            StepKind::ThrottleTenant { tenant, rate } => self.throttled(tenant, rate, seen),
             StepKind::RunCommand { command, arguments } => act(Action::RunCommand {
                 command: command.clone(),
                 arguments: arguments.iter().map(|it| fill(it, self.run, self.target)).collect(),
@@ -310,6 +320,10 @@ impl Making<'_> {
             }
             (Action::SetRevision { .. }, Some(Seen::Revision { current, .. })) => {
                 Ok(Action::SetRevision { revision: current.clone() })
+            }
+            (Action::LimitTenants { limits }, Some(Seen::TenantLimits { limits: there })) => {
+                let before = limits.keys().map(|it| (it.clone(), there.get(it).copied()));
+                Ok(Action::LimitTenants { limits: before.collect() })
             }
             _ => Err("what was before cannot be read, so it cannot be brought back".to_owned()),
         }
@@ -411,6 +425,7 @@ fn share_max(kind: &StepKind) -> f64 {
         StepKind::SetCapacity { .. }
         | StepKind::Restore
         | StepKind::RollBack
+        | StepKind::ThrottleTenant { .. }
         | StepKind::RunCommand { .. }
         | StepKind::CallWebhook { .. }
         | StepKind::ApplyTerraform { .. }
@@ -462,6 +477,7 @@ fn instances_of(seen: Option<&Seen>) -> Result<&[InstanceSeen], String> {
         Some(
             Seen::Capacity { .. }
             | Seen::Revision { .. }
+            | Seen::TenantLimits { .. }
             | Seen::Receipts { .. }
             | Seen::TerraformPlan { .. },
         )

@@ -172,6 +172,7 @@ impl Ward<'_> {
             Seen::Capacity { current } => Some(*current),
             Seen::Instances { .. }
             | Seen::Revision { .. }
+            | Seen::TenantLimits { .. }
             | Seen::Receipts { .. }
             | Seen::TerraformPlan { .. } => self.capacity(&target.id).0,
         };
@@ -188,6 +189,7 @@ impl Ward<'_> {
                 seen: Some(&seen),
                 share_max,
                 storm: self.healing().storm(),
+                is_approved: is_undo || !run.approvals.is_empty(),
             };
             let young = self.ledger.take().filter(|it| it.is_young(self.now));
             let ledger =
@@ -399,7 +401,8 @@ fn is_so_already(action: &Action, seen: &Seen) -> bool {
         Action::SetCapacity { .. }
         | Action::SetWeights { .. }
         | Action::SetDrained { .. }
-        | Action::SetRevision { .. } => {
+        | Action::SetRevision { .. }
+        | Action::LimitTenants { .. } => {
             let (since, effect) = (Timestamp::MAX, EffectId(u64::MAX));
             action.has_happened(since, effect, seen) == Truth::True
         }
@@ -409,6 +412,7 @@ fn is_so_already(action: &Action, seen: &Seen) -> bool {
             }
             Seen::Capacity { .. }
             | Seen::Revision { .. }
+            | Seen::TenantLimits { .. }
             | Seen::Receipts { .. }
             | Seen::TerraformPlan { .. } => false,
         },

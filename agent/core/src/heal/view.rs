@@ -12,8 +12,11 @@ use jiff::Timestamp;
 use crate::action::Seen;
 use crate::condition::{Lookup, Truth};
 use crate::documents::{Documents, Playbook, Target};
-use crate::ids::{InputName, InstanceName, ParameterName, PlaybookId, RunId, TargetId};
+use crate::ids::{
+    InputName, InstanceName, ParameterName, PlaybookId, RunId, ServiceName, TargetId,
+};
 use crate::quality::Absence;
+use crate::spend::tenants::TenantStanding;
 use crate::units::Capacity;
 
 /// What was read of one playbook's inputs for one target.
@@ -100,6 +103,8 @@ pub(crate) struct RunSight {
 pub struct Views {
     by_playbook: BTreeMap<PlaybookId, BTreeMap<TargetId, View>>,
     pub(crate) runs: BTreeMap<RunId, RunSight>,
+    /// Who uses each service now; a service that nobody metered is not here.
+    pub(crate) tenants: BTreeMap<ServiceName, Vec<TenantStanding>>,
 }
 
 impl Views {
@@ -148,6 +153,12 @@ impl Views {
             was_known,
         };
         by_target.insert(target.id.clone(), view);
+    }
+
+    /// Takes in who uses which service now, instead of what was before. Whoever meters leaves
+    /// out services of which what is known is too old to choose by.
+    pub fn set_tenants(&mut self, tenants: BTreeMap<ServiceName, Vec<TenantStanding>>) {
+        self.tenants = tenants;
     }
 
     /// Takes in the answer to a look. One that nobody waits for is about a run that has gone

@@ -11,8 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::action::ActionClass;
 use crate::blast_radius::Ledger;
+use crate::budget::arbiter::constraints_on;
 use crate::condition::{Condition, Truth};
-use crate::documents::{Autonomy, Documents, Playbook, Target};
+use crate::documents::{Autonomy, Consequence, Documents, Playbook, Target};
 use crate::effect::Effect;
 use crate::heal::memory::Healing;
 use crate::heal::view::{Values, View, Views};
@@ -166,6 +167,7 @@ impl<'a> Ward<'a> {
         let least = playbook.classes().into_iter().map(granted).min_by_key(|(it, _)| *it);
         let (autonomy, why) = least
             .unwrap_or_else(|| (playbook.autonomy, format!("autonomy is {}", playbook.autonomy)));
+        let (autonomy, why) = self.tightened(target, autonomy, why);
         let lapse = self.healing().lapses().iter().find(|it| it.scope.covers(target));
         match lapse {
             Some(lapse) if Autonomy::Suggest < autonomy => (
@@ -176,6 +178,23 @@ impl<'a> Ward<'a> {
                 ),
             ),
             Some(_) | None => (autonomy, why),
+        }
+    }
+
+    /// What a spent budget leaves of an autonomy.
+    fn tightened(&self, target: &Target, autonomy: Autonomy, why: String) -> (Autonomy, String) {
+        if autonomy <= Autonomy::Approve {
+            return (autonomy, why);
+        }
+        let memory = self.state.budgets();
+        let mut tight =
+            constraints_on(self.documents, memory, target, Consequence::TightenAutonomy);
+        match tight.next() {
+            Some((budget, threshold, crossed)) => (
+                Autonomy::Approve,
+                format!("budget {} ({threshold}) asks for a person: {}", budget.id, crossed.why),
+            ),
+            None => (autonomy, why),
         }
     }
 }

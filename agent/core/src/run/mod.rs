@@ -366,6 +366,22 @@ impl Run {
         })
     }
 
+    /// Whether its plan touches nothing but the limits of tenants: then units that are no
+    /// longer needed may leave meanwhile, which is what it is for.
+    pub fn only_throttles(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| {
+            plan.steps.iter().all(|it| match &it.kind {
+                plan::PlannedKind::Act { action } => {
+                    matches!(action, Action::LimitTenants { .. })
+                }
+                plan::PlannedKind::Wait { .. }
+                | plan::PlannedKind::Notify { .. }
+                | plan::PlannedKind::Ask { .. }
+                | plan::PlannedKind::Skip { .. } => true,
+            })
+        })
+    }
+
     /// Instances that its steps took out of traffic so far.
     pub(crate) fn drained_instances(&self) -> BTreeSet<InstanceName> {
         let steps = self.plan.iter().flat_map(|it| it.steps.iter().enumerate());

@@ -329,6 +329,9 @@ impl Audit {
             | Record::LeftToPeople { .. }
             | Record::Reviewed { .. }
             | Record::ReviewOverdue { .. }
+            | Record::Budget { .. }
+            | Record::SloAlert { .. }
+            | Record::Reconciled { .. }
             | Record::RequestRefused { .. }
             | Record::Snapshot { .. } => Ok(()),
         }
@@ -409,6 +412,9 @@ impl Audit {
             | Record::LeftToPeople { .. }
             | Record::Reviewed { .. }
             | Record::ReviewOverdue { .. }
+            | Record::Budget { .. }
+            | Record::SloAlert { .. }
+            | Record::Reconciled { .. }
             | Record::RequestRefused { .. }
             | Record::Snapshot { .. } => (),
         }

@@ -79,6 +79,7 @@ fn explanation(reason: Option<Reason>, conclusion: Conclusion) -> Explanation {
             finding("load", Some(523.4), Some(9.6)),
             finding("latency", Some(0.21), None),
         ],
+        arbitration: None,
     }
 }
 

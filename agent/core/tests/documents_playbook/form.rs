@@ -153,7 +153,7 @@ fn a_step_does_one_thing_and_says_how_it_is_undone() {
               hint: make it two steps
             ## undo: before
             44:7 error: playbook `gray-node`: step `grow` does nothing
-              hint: write exactly one of `set_capacity`, `restart_instances`, `replace_instances`, `shift_traffic`, `drain`, `restore`, `roll_back`, `run_command`, `call_webhook`, `apply_terraform`, `wait_for`, `notify` and `ask`
+              hint: write exactly one of `set_capacity`, `restart_instances`, `replace_instances`, `shift_traffic`, `drain`, `restore`, `roll_back`, `throttle_tenant`, `run_command`, `call_webhook`, `apply_terraform`, `wait_for`, `notify` and `ask`
             ## roll_back: { to: v1 }
             47:36 error: playbook `gray-node`: `spec.steps[6].roll_back` has no fields
               hint: write `{}`

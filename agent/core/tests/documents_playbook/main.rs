@@ -9,6 +9,7 @@ mod across;
 mod expressions;
 mod form;
 mod host;
+mod tenant;
 
 use evenkeel_core::documents::{Loaded, Severity, SourceText, load, show};
 use expect_test::{Expect, expect, expect_file};

@@ -18,3 +18,4 @@ mod kit;
 mod properties;
 mod rig;
 mod table;
+mod tenants;

@@ -13,12 +13,13 @@ use evenkeel_core::agent::{Agent, Committed, Input};
 use evenkeel_core::documents::{Documents, Identity, SourceText, load, show};
 use evenkeel_core::effect::{Act, Effect, EffectOutcome, Look, SetCapacity};
 use evenkeel_core::heal::view::{InputReading, InputValue, PlaybookObservation};
-use evenkeel_core::ids::{EffectId, IncidentId, RunId, TargetId, Term};
+use evenkeel_core::ids::{EffectId, IncidentId, RunId, ServiceName, TargetId, TenantName, Term};
 use evenkeel_core::notice::{Delivery, Notice};
 use evenkeel_core::quality::{Absence, CapacityReading, TargetObservation};
 use evenkeel_core::record::Record;
 use evenkeel_core::request::{Answer, OverrideAsked, Request, RequestRefusal, Verb};
 use evenkeel_core::run::{Phase, Run};
+use evenkeel_core::spend::tenants::TenantStanding;
 use evenkeel_core::state::State;
 use evenkeel_core::units::Capacity;
 use jiff::{SignedDuration, Timestamp};
@@ -51,6 +52,7 @@ pub(crate) struct Platform {
     pub(crate) capacity: BTreeMap<TargetId, Capacity>,
     pub(crate) instances: BTreeMap<TargetId, Vec<InstanceSeen>>,
     pub(crate) revisions: BTreeMap<TargetId, (String, Option<String>)>,
+    pub(crate) limits: BTreeMap<TenantName, u32>,
     pub(crate) receipts: BTreeMap<EffectId, Receipt>,
     pub(crate) terraform_sha256: String,
     /// Every effect that happened, in order, with its number.
@@ -72,6 +74,8 @@ pub(crate) struct Rig {
     /// What inputs read: target and input to one number, or to one per instance.
     pub(crate) numbers: BTreeMap<(String, String), Option<f64>>,
     pub(crate) per_instance: BTreeMap<(String, String), Vec<(String, f64)>>,
+    /// Who uses which service; nobody knows where a service is not here.
+    pub(crate) tenants: BTreeMap<ServiceName, Vec<TenantStanding>>,
     /// Where it dies next, and how many such points are passed before.
     pub(crate) dies_at: Option<(KillPoint, u32)>,
     /// How often it dies there, one after the other.
@@ -119,6 +123,7 @@ impl Rig {
             notices: Vec::new(),
             numbers: BTreeMap::new(),
             per_instance: BTreeMap::new(),
+            tenants: BTreeMap::new(),
             dies_at: None,
             n_deaths: 1,
             died: Vec::new(),
@@ -293,6 +298,7 @@ impl Rig {
 
     pub(crate) fn look_at_all(&mut self) {
         let documents = Arc::clone(&self.documents);
+        self.agent.set_tenants(self.tenants.clone());
         let observations = documents.targets().map(|it| TargetObservation {
             target: it.id.clone(),
             capacity: Ok(CapacityReading {
@@ -448,6 +454,7 @@ impl Platform {
                 let (current, previous) = self.revisions[&look.target].clone();
                 Seen::Revision { current, previous }
             }
+            LookAt::TenantLimits => Seen::TenantLimits { limits: self.limits.clone() },
             LookAt::Command { .. } | LookAt::Webhook { .. } => {
                 Seen::Receipts { receipts: self.receipts.clone() }
             }
@@ -504,6 +511,14 @@ impl Platform {
             Action::SetRevision { revision } => {
                 let before = self.revisions[target].0.clone();
                 self.revisions.insert(target.clone(), (revision.clone(), Some(before)));
+            }
+            Action::LimitTenants { limits } => {
+                for (tenant, limit) in limits {
+                    match limit {
+                        Some(limit) => self.limits.insert(tenant.clone(), *limit),
+                        None => self.limits.remove(tenant),
+                    };
+                }
             }
             Action::RunCommand { .. }
             | Action::CallWebhook { .. }

@@ -52,6 +52,12 @@ pub enum Endpoint {
     Promote,
     /// `POST /v1/alerts`
     Alerts,
+    /// `GET /v1/slos`
+    Slos,
+    /// `GET /v1/budgets`
+    Budgets,
+    /// `POST /v1/budgets/fits`
+    Fits,
     /// `GET /v1/history`
     History,
     /// `GET /v1/audit/verify`
@@ -85,7 +91,7 @@ pub enum Needs {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Endpoint; 26] = [
+    pub const ALL: [Endpoint; 29] = [
         Endpoint::Status,
         Endpoint::Explain,
         Endpoint::Forecast,
@@ -104,6 +110,9 @@ impl Endpoint {
         Endpoint::HandBack,
         Endpoint::Promote,
         Endpoint::Alerts,
+        Endpoint::Slos,
+        Endpoint::Budgets,
+        Endpoint::Fits,
         Endpoint::History,
         Endpoint::Verify,
         Endpoint::Export,
@@ -116,8 +125,9 @@ impl Endpoint {
 
     /// Its method.
     pub fn method(self) -> Method {
-        // Alerts are posted, and change nothing.
-        if self.is_change() || self == Endpoint::Alerts { Method::POST } else { Method::GET }
+        // Alerts and questions with a body are posted, and change nothing.
+        let is_posted = matches!(self, Endpoint::Alerts | Endpoint::Fits);
+        if self.is_change() || is_posted { Method::POST } else { Method::GET }
     }
 
     /// Its path, with names of parameters in braces.
@@ -140,6 +150,9 @@ impl Endpoint {
             Endpoint::HandBack => "/v1/handback",
             Endpoint::Promote => "/v1/autonomy",
             Endpoint::Alerts => "/v1/alerts",
+            Endpoint::Slos => "/v1/slos",
+            Endpoint::Budgets => "/v1/budgets",
+            Endpoint::Fits => "/v1/budgets/fits",
             Endpoint::History => "/v1/history",
             Endpoint::Verify => "/v1/audit/verify",
             Endpoint::Export => "/v1/audit/export",
@@ -163,6 +176,9 @@ impl Endpoint {
             | Endpoint::Run
             // It only wakes: whoever may look may ask for a look.
             | Endpoint::Alerts
+            | Endpoint::Slos
+            | Endpoint::Budgets
+            | Endpoint::Fits
             | Endpoint::History
             | Endpoint::Verify
             | Endpoint::Export => Needs::Role(Role::Viewer),
@@ -204,6 +220,9 @@ impl Endpoint {
             Endpoint::HandBack => "handback",
             Endpoint::Promote => "promote",
             Endpoint::Alerts => "alerts",
+            Endpoint::Slos => "slos",
+            Endpoint::Budgets => "budgets",
+            Endpoint::Fits => "fits",
             Endpoint::History => "history",
             Endpoint::Verify => "audit_verify",
             Endpoint::Export => "audit_export",
@@ -237,6 +256,9 @@ impl Endpoint {
             | Endpoint::Incident
             | Endpoint::Run
             | Endpoint::Alerts
+            | Endpoint::Slos
+            | Endpoint::Budgets
+            | Endpoint::Fits
             | Endpoint::History
             | Endpoint::Verify
             | Endpoint::Export

@@ -196,6 +196,7 @@ fn explained(record: Record) -> Option<ExplainAnswer> {
         limits: Vec::new(),
         bounds: None,
         signals: Vec::new(),
+        arbitration: None,
     };
     Some(ExplainAnswer { explanation, sentence: why, earlier: Vec::new() })
 }

@@ -11,6 +11,7 @@ mod admission;
 mod alerts;
 mod answer;
 mod body;
+mod budgets;
 mod endpoint;
 mod forecast;
 mod healing;

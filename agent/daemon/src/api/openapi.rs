@@ -13,7 +13,7 @@ use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    Endpoint, Needs, alerts, forecast, healing, journal, overrides, runs, service, status,
+    Endpoint, Needs, alerts, budgets, forecast, healing, journal, overrides, runs, service, status,
 };
 
 #[derive(OpenApi)]
@@ -45,6 +45,9 @@ use super::{
         runs::abort,
         runs::review,
         alerts::alerts,
+        budgets::slos,
+        budgets::budgets,
+        budgets::fits,
         journal::history,
         journal::audit_verify,
         journal::audit_export,

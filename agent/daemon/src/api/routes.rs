@@ -14,7 +14,9 @@ use axum::routing::{MethodRouter, get, post};
 use super::admission::{Shared, admit};
 use super::answer::Failed;
 use super::endpoint::Endpoint;
-use super::{ApiState, alerts, forecast, healing, journal, overrides, runs, service, status};
+use super::{
+    ApiState, alerts, budgets, forecast, healing, journal, overrides, runs, service, status,
+};
 
 /// Everything that is served.
 pub(crate) fn router(state: ApiState) -> Router {
@@ -57,6 +59,9 @@ fn answering(endpoint: Endpoint) -> MethodRouter<Arc<Shared>> {
         Endpoint::HandBack => post(healing::hand_back),
         Endpoint::Promote => post(healing::promote),
         Endpoint::Alerts => post(alerts::alerts),
+        Endpoint::Slos => get(budgets::slos),
+        Endpoint::Budgets => get(budgets::budgets),
+        Endpoint::Fits => post(budgets::fits),
         Endpoint::History => get(journal::history),
         Endpoint::Verify => get(journal::audit_verify),
         Endpoint::Export => get(journal::audit_export),

@@ -6,6 +6,7 @@
 
 mod access;
 mod alerts;
+mod budgets;
 mod healing;
 mod limits;
 mod reads;

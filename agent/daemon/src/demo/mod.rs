@@ -165,6 +165,7 @@ async fn run_on(
             ..ActuatorSettings::default()
         },
         drift_checks: BTreeMap::new(),
+        focus_folder: None,
         source: MetricsSource::Region(RegionSource::new(region)),
         clock: Clock::scaled(start, scale),
         follows_wall_clock: false,

@@ -70,7 +70,7 @@ impl RegionSource {
             PlaybookObservation {
                 playbook: playbook.id.clone(),
                 target: target.id.clone(),
-                inputs: playbook.inputs.iter().map(read).collect(),
+                inputs: playbook.inputs.iter().filter(|it| it.budget.is_none()).map(read).collect(),
             }
         };
         inputs::playbooks_in_use(documents)

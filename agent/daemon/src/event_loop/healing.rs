@@ -118,6 +118,9 @@ fn tell(record: &Record, healing: &Healing) -> bool {
         | Record::LeftToPeople { .. }
         | Record::Reviewed { .. }
         | Record::ReviewOverdue { .. }
+        | Record::Budget { .. }
+        | Record::SloAlert { .. }
+        | Record::Reconciled { .. }
         | Record::RequestRefused { .. }
         | Record::Snapshot { .. } => false,
     }

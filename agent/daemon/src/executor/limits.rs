@@ -68,6 +68,8 @@ impl Limits {
             | Action::ReplaceInstances { instances }
             | Action::SetDrained { instances, .. } => for_instances(instances.len()),
             Action::SetWeights { weights } => for_instances(weights.len()),
+            // One request for each, and one to read back.
+            Action::LimitTenants { limits } => for_instances(limits.len().saturating_add(1)),
             Action::SetCapacity { .. }
             | Action::SetRevision { .. }
             | Action::CallWebhook { .. } => CALL_TIMEOUT,
@@ -83,6 +85,7 @@ impl Limits {
             | LookAt::Instances
             | LookAt::Traffic
             | LookAt::Revision
+            | LookAt::TenantLimits
             | LookAt::Command { .. }
             | LookAt::Webhook { .. } => CALL_TIMEOUT,
         }

@@ -149,7 +149,7 @@ impl Instances {
     }
 }
 
-fn point(sample: &Sample) -> Option<Point> {
+pub(super) fn point(sample: &Sample) -> Option<Point> {
     let since_epoch = SignedDuration::try_from_secs_f64(sample.timestamp()).ok()?;
     Some((Timestamp::UNIX_EPOCH.checked_add(since_epoch).ok()?, sample.value()))
 }
@@ -206,18 +206,28 @@ fn read<S: DeserializeOwned, R, T>(
 }
 
 /// What is said of an answer's sample whose time no clock can have.
-const OUT_OF_RANGE: &str = "a sample's time is out of range";
+pub(super) const OUT_OF_RANGE: &str = "a sample's time is out of range";
 
 /// What concerns an answer as a whole.
-struct Whole {
-    n_series: usize,
-    warning: Option<String>,
+pub(super) struct Whole {
+    pub(super) n_series: usize,
+    pub(super) warning: Option<String>,
 }
 
 /// Hands the series of an answer to `each`, one at a time.
 fn each_series<S: DeserializeOwned>(
     answer: &Answer<'_>,
     result_type: &'static str,
+    each: impl FnMut(S) -> Result<(), &'static str>,
+) -> Result<Whole, QueryError> {
+    each_of(answer, result_type, SERIES_MAX, each)
+}
+
+/// As [`each_series`], of at most `series_max`.
+pub(super) fn each_of<S: DeserializeOwned>(
+    answer: &Answer<'_>,
+    result_type: &'static str,
+    series_max: usize,
     mut each: impl FnMut(S) -> Result<(), &'static str>,
 ) -> Result<Whole, QueryError> {
     let (status, secrets) = (answer.status, answer.secrets);
@@ -254,10 +264,11 @@ fn each_series<S: DeserializeOwned>(
     };
     let mut result = serde_json::Deserializer::from_str(payload.result.get());
     let too_many = std::cell::Cell::new(false);
-    let visitor = Each { each: counted, too_many: &too_many, series: std::marker::PhantomData };
+    let visitor =
+        Each { each: counted, series_max, too_many: &too_many, series: std::marker::PhantomData };
     match result.deserialize_seq(visitor) {
         Ok(()) => Ok(Whole { n_series, warning }),
-        Err(_) if too_many.get() => Err(QueryError::TooManySeries { series_max: SERIES_MAX }),
+        Err(_) if too_many.get() => Err(QueryError::TooManySeries { series_max }),
         Err(error) => Err(unreadable(error)),
     }
 }
@@ -273,6 +284,7 @@ fn first_warning(warnings: &RawValue, secrets: &[String]) -> Option<String> {
 /// Hands over the elements of an array, one at a time and not too many.
 struct Each<'a, S, F> {
     each: F,
+    series_max: usize,
     too_many: &'a std::cell::Cell<bool>,
     series: std::marker::PhantomData<S>,
 }
@@ -292,7 +304,7 @@ where
         let mut n_series = 0;
         while let Some(series) = elements.next_element::<S>()? {
             n_series += 1;
-            if SERIES_MAX < n_series {
+            if self.series_max < n_series {
                 self.too_many.set(true);
                 return Err(A::Error::custom("too many series"));
             }

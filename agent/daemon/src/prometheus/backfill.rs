@@ -216,6 +216,13 @@ impl PrometheusSource {
     }
 }
 
+impl QueryError {
+    /// Whether less of the same may be answered.
+    pub(crate) fn is_too_heavy(&self) -> bool {
+        remedy(self) == Remedy::Halve
+    }
+}
+
 fn remedy(error: &QueryError) -> Remedy {
     match error {
         QueryError::NoTurn { .. }

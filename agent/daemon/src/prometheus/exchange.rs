@@ -1,4 +1,4 @@
-//! One instant query, under a turn, with the time it was on its way.
+//! One query, under a turn, with the time it was on its way.
 //!
 //! **In:** a query and what to make of the bytes of its answer.
 //! **Out:** what was made of them, or why there is no answer.
@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::PrometheusSource;
 use super::client::{Answer, Ask};
@@ -49,15 +50,26 @@ impl PrometheusSource {
         query: &str,
         read: impl FnOnce(&Answer<'_>) -> Result<T, QueryError> + Send + 'static,
     ) -> (Asked, Result<T, QueryError>) {
+        let ask = Ask::Instant { query: query.to_owned() };
+        self.exchange_in(&self.turns, now, ask, read).await
+    }
+
+    /// As [`PrometheusSource::exchange`], anything, in turns of its own.
+    pub(super) async fn exchange_in<T: Send + 'static>(
+        &self,
+        turns: &Semaphore,
+        now: &impl Fn() -> Timestamp,
+        ask: Ask,
+        read: impl FnOnce(&Answer<'_>) -> Result<T, QueryError> + Send + 'static,
+    ) -> (Asked, Result<T, QueryError>) {
         let limit = self.settings.query_timeout;
-        let turn = tokio::time::timeout(limit, self.turns.acquire()).await;
+        let turn = tokio::time::timeout(limit, turns.acquire()).await;
         let started_at = now();
         // The semaphore is never closed; if it were, there would be no turn either.
         let Ok(Ok(_turn)) = turn else {
             let asked = Asked { started_at, answered_at: started_at };
             return (asked, Err(QueryError::NoTurn { limit }));
         };
-        let ask = Ask::Instant { query: query.to_owned() };
         let fetched = self.client.fetch(&ask).await;
         let asked = Asked { started_at, answered_at: now() };
         let result = match fetched {

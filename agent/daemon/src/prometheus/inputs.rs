@@ -189,7 +189,8 @@ fn questions(documents: &Documents) -> Vec<Question<'_>> {
         let expected = expected.entry(label).or_insert_with(|| {
             Expected::by_value(documents.targets().map(|it| (label_value_of(playbook, it), it)))
         });
-        for input in &playbook.inputs {
+        // What budgets say, the agent knows itself.
+        for input in playbook.inputs.iter().filter(|it| it.budget.is_none()) {
             let question = by_query.entry(&input.query).or_insert_with(|| Question {
                 query: &input.query,
                 first: (&playbook.id, &input.name),
@@ -234,6 +235,7 @@ impl ObservedInputs {
             let asked: Vec<_> = playbook
                 .inputs
                 .iter()
+                .filter(|it| it.budget.is_none())
                 .map(|it| (it, Cut::of(playbook, it), self.by_query.get(&it.query)))
                 .collect();
             targets.into_iter().map(move |target| {

@@ -3,8 +3,9 @@
 //! **In:** documents, and settings that say where to ask and with which secrets.
 //! **Out:** one reading per signal and target, also when nothing could be
 //! read ([`PrometheusSource::observe`]), the same for the inputs of playbooks
-//! ([`PrometheusSource::observe_inputs`]), and the past as points
-//! ([`PrometheusSource::backfill`]).
+//! ([`PrometheusSource::observe_inputs`]), the past as points
+//! ([`PrometheusSource::backfill`]), and what budgets count
+//! ([`PrometheusSource::on_grid`], [`PrometheusSource::labelled`]).
 //! **Not here:** what follows from a reading (the core's), where points are kept
 //! (`evenkeel_forecast::history`), and when to ask (the event loop).
 
@@ -13,8 +14,10 @@ mod backfill;
 mod client;
 mod error;
 mod exchange;
+mod grids;
 mod inputs;
 mod instant;
+mod labelled;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -26,8 +29,10 @@ use tokio::sync::Semaphore;
 
 pub use backfill::{BackfillReport, Gap};
 pub use error::{QueryError, SettingsError};
+pub use grids::Haste;
 pub use inputs::{InputReport, ObservedInputs};
 pub use instant::{Observed, QueryReport};
+pub use labelled::{Labelled, LabelledSample};
 pub use settings::{BasicAuth, PrometheusSettings};
 
 use client::{Ask, Client};
@@ -49,6 +54,8 @@ pub struct PrometheusSource {
     turns: Semaphore,
     /// Apart from `turns`, so that two weeks of history never delay the present.
     backfill_turns: Semaphore,
+    /// Apart from both, so that a heavy SLO delays neither.
+    budget_turns: Semaphore,
 }
 
 impl PrometheusSource {
@@ -63,7 +70,8 @@ impl PrometheusSource {
         let client = Client::new(&settings)?;
         let turns = Semaphore::new(settings.concurrency);
         let backfill_turns = Semaphore::new(settings.concurrency.div_ceil(2));
-        Ok(PrometheusSource { settings, client, turns, backfill_turns })
+        let budget_turns = Semaphore::new(settings.concurrency.div_ceil(2));
+        Ok(PrometheusSource { settings, client, turns, backfill_turns, budget_turns })
     }
 
     /// What it was made from.

@@ -36,7 +36,8 @@ pub struct PrometheusSettings {
     pub query_timeout: Duration,
     /// Largest answer, in bytes after any decoding: at least 1 KiB.
     pub answer_bytes_max: usize,
-    /// Queries under way at once; at least 1. The answers under way hold at most
+    /// Queries under way at once; at least 1. Reading the past and reading for budgets
+    /// may each have half as many more. The answers under way hold at most
     /// about three times `concurrency * answer_bytes_max`.
     pub concurrency: usize,
     /// How far back [`super::PrometheusSource::backfill`] reads; at least one step.

@@ -118,6 +118,7 @@ mod tests {
             max_age: SignedDuration::from_mins(1),
             unit,
             per: Per::Target,
+            budget: None,
             is_anomaly_score: false,
         };
         let sampled_at = now - SignedDuration::from_secs(age_seconds);

@@ -21,7 +21,15 @@ use crate::{LIMIT, documents, source, source_with, target, vector};
 fn input(name: &str, query: &str, unit: Unit, per: Per) -> PlaybookInput {
     let max_age = SignedDuration::from_mins(1);
     let name = InputName::new(name).unwrap();
-    PlaybookInput { name, query: query.to_owned(), max_age, unit, per, is_anomaly_score: false }
+    PlaybookInput {
+        name,
+        query: query.to_owned(),
+        budget: None,
+        max_age,
+        unit,
+        per,
+        is_anomaly_score: false,
+    }
 }
 
 fn per_instance() -> Per {

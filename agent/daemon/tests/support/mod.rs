@@ -6,6 +6,7 @@
 //! **Not here:** what should come of it (the tests).
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_testbed::process::Program;
@@ -28,7 +29,7 @@ pub(crate) struct Rig {
     /// Between the daemon and AWS.
     pub(crate) proxy: Proxy,
     /// What the service exports.
-    pub(crate) exporter: Exporter,
+    pub(crate) exporter: Arc<Exporter>,
     /// What scrapes it.
     pub(crate) prometheus: Prometheus,
     /// The group in AWS.
@@ -86,7 +87,7 @@ impl Rig {
 
     /// As [`Rig::start`], on another stage.
     pub(crate) fn start_on(stage: Stage, group: &str, desired: u32, load: f64) -> Rig {
-        let exporter = Exporter::start();
+        let exporter = Arc::new(Exporter::start());
         exporter.set("load", &[("service", group)], load);
         let prometheus = prometheus::Options::new()
             .backfill_openmetrics(&stage.history)

@@ -134,13 +134,15 @@ impl Allowed {
                     .map_err(|reason| ReadError::Silent { what, reason })?;
                 Ok(Seen::TerraformPlan { plan_sha256, changes, receipts })
             }
-            LookAt::Capacity | LookAt::Instances | LookAt::Traffic | LookAt::Revision => {
-                Err(ReadError::NotSent {
-                    what: "the allow-list".to_owned(),
-                    reason: "what it was asked for is read elsewhere; this is a fault of the agent"
-                        .to_owned(),
-                })
-            }
+            LookAt::Capacity
+            | LookAt::Instances
+            | LookAt::Traffic
+            | LookAt::Revision
+            | LookAt::TenantLimits => Err(ReadError::NotSent {
+                what: "the allow-list".to_owned(),
+                reason: "what it was asked for is read elsewhere; this is a fault of the agent"
+                    .to_owned(),
+            }),
         }
     }
 
@@ -199,6 +201,7 @@ impl Allowed {
                 | Action::RestartInstances { .. }
                 | Action::ReplaceInstances { .. }
                 | Action::SetWeights { .. }
+                | Action::LimitTenants { .. }
                 | Action::SetDrained { .. }
                 | Action::SetRevision { .. },
                 _,

@@ -174,6 +174,7 @@ impl ServiceTasks {
             }
             Action::SetCapacity { .. }
             | Action::SetWeights { .. }
+            | Action::LimitTenants { .. }
             | Action::SetDrained { .. }
             | Action::SetRevision { .. }
             | Action::RunCommand { .. }
@@ -261,6 +262,7 @@ impl Actuator for ServiceTasks {
             LookAt::Revision => self.within(limit, place, self.revisions(place)).await,
             LookAt::Capacity
             | LookAt::Traffic
+            | LookAt::TenantLimits
             | LookAt::Command { .. }
             | LookAt::Webhook { .. }
             | LookAt::Terraform { .. } => {
@@ -280,6 +282,7 @@ fn place_of(reference: &ActuatorRef) -> Result<Place<'_>, ReadError> {
     match reference {
         ActuatorRef::AwsEcsService { cluster, service } => Ok((cluster, service)),
         ActuatorRef::Haproxy { .. }
+        | ActuatorRef::HaproxyMap { .. }
         | ActuatorRef::AwsAutoScalingGroup { .. }
         | ActuatorRef::Webhook { .. }
         | ActuatorRef::Simulated { .. } => Err(misrouted(reference.platform(), PLATFORM)),

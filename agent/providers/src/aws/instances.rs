@@ -90,6 +90,7 @@ impl GroupInstances {
             }
             Action::SetCapacity { .. }
             | Action::SetWeights { .. }
+            | Action::LimitTenants { .. }
             | Action::SetDrained { .. }
             | Action::SetRevision { .. }
             | Action::RunCommand { .. }
@@ -155,6 +156,7 @@ fn group_of(reference: &ActuatorRef) -> Result<&str, ReadError> {
     match reference {
         ActuatorRef::AwsAutoScalingGroup { group } => Ok(group),
         ActuatorRef::Haproxy { .. }
+        | ActuatorRef::HaproxyMap { .. }
         | ActuatorRef::AwsEcsService { .. }
         | ActuatorRef::Webhook { .. }
         | ActuatorRef::Simulated { .. } => Err(misrouted(reference.platform(), PLATFORM)),

@@ -1,8 +1,9 @@
-//! Servers of a HAProxy backend, through its runtime API.
+//! Servers of a HAProxy backend and a map of its tenants, through its runtime API.
 //!
-//! **In:** the socket's path, a backend, weights and names of servers.
+//! **In:** the socket's path, a backend, weights and names of servers; a map and limits.
 //! **Out:** the backend's servers; a new weight or administrative state for some of them.
-//! **Not here:** the socket (see [`socket`]), the list of servers (see [`servers`]).
+//! **Not here:** the socket (see [`socket`]), the list of servers (see [`servers`]), the map
+//! (see [`tenants`]).
 //!
 //! HAProxy forgets what was set at run time when it restarts or reloads its configuration,
 //! unless `server-state-file` keeps it. The socket needs `level admin`, and the daemon's
@@ -10,6 +11,7 @@
 
 mod servers;
 mod socket;
+mod tenants;
 
 use std::path::Path;
 
@@ -19,12 +21,14 @@ use evenkeel_core::documents::ActuatorRef;
 use evenkeel_core::ids::InstanceName;
 
 use crate::actuator::{
-    ActRequest, Actuator, LookRequest, failed_at, instance_name, not_offered, not_served, to_seen,
+    ActRequest, Actuator, LookRequest, failed_at, instance_name, not_offered, not_served,
+    to_limits, to_seen,
 };
 use crate::failure::{Failure, ReadError, misrouted};
 use crate::provider::{EffectReport, one_line};
 use crate::providers::Limits;
 use servers::Server;
+use tenants::MapPlace;
 
 /// The platform's name.
 const PLATFORM: &str = "haproxy";
@@ -123,6 +127,14 @@ impl Actuator for Haproxy {
     }
 
     async fn look(&self, request: &LookRequest) -> Result<Seen, ReadError> {
+        if let ActuatorRef::HaproxyMap { socket, map } = &request.reference {
+            let place = MapPlace::new(socket, map);
+            if request.at != LookAt::TenantLimits {
+                return Err(not_served(place.what(), &request.at, "`actuators.tenants` only"));
+            }
+            let limits = self.limits_of(place).await?;
+            return to_limits(&place.what(), limits);
+        }
         let place = place_of(&request.reference)?;
         let what = place.what();
         if request.at != LookAt::Traffic {
@@ -134,7 +146,17 @@ impl Actuator for Haproxy {
     }
 
     async fn act(&self, reference: &ActuatorRef, request: &ActRequest) -> EffectReport {
-        self.try_act(reference, &request.action).await.unwrap_or_else(|report| report)
+        let done = match reference {
+            ActuatorRef::HaproxyMap { socket, map } => {
+                self.try_limit(MapPlace::new(socket, map), &request.action).await
+            }
+            ActuatorRef::Haproxy { .. }
+            | ActuatorRef::AwsAutoScalingGroup { .. }
+            | ActuatorRef::AwsEcsService { .. }
+            | ActuatorRef::Webhook { .. }
+            | ActuatorRef::Simulated { .. } => self.try_act(reference, &request.action).await,
+        };
+        done.unwrap_or_else(|report| report)
     }
 }
 
@@ -178,7 +200,8 @@ fn place_of(reference: &ActuatorRef) -> Result<Place<'_>, ReadError> {
         ActuatorRef::Haproxy { socket, backend } => {
             Ok(Place { socket: Path::new(socket), backend })
         }
-        ActuatorRef::AwsAutoScalingGroup { .. }
+        ActuatorRef::HaproxyMap { .. }
+        | ActuatorRef::AwsAutoScalingGroup { .. }
         | ActuatorRef::AwsEcsService { .. }
         | ActuatorRef::Webhook { .. }
         | ActuatorRef::Simulated { .. } => Err(misrouted(reference.platform(), PLATFORM)),
@@ -201,6 +224,7 @@ fn to_wanted<'a>(
         | Action::RestartInstances { .. }
         | Action::ReplaceInstances { .. }
         | Action::SetRevision { .. }
+        | Action::LimitTenants { .. }
         | Action::RunCommand { .. }
         | Action::CallWebhook { .. }
         | Action::ApplyTerraform { .. } => {
@@ -258,6 +282,8 @@ fn is_refusal(text: &str) -> bool {
         "Relative weight",
         "Require",
         "Unknown",
+        "entry not found",
+        "unable to parse",
     ];
     BEGINNINGS.iter().any(|it| text.starts_with(it))
 }

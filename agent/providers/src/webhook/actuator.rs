@@ -7,14 +7,17 @@
 //!
 //! The contract for a platform's author is `iac/webhook-actuator.md`. In short:
 //!
-//! - `GET url/instances`, `GET url/traffic` and `GET url/revision` say what is there.
+//! - `GET url/instances`, `GET url/traffic`, `GET url/revision` and `GET url/tenants` say
+//!   what is there.
 //! - `POST url/act` carries one action out, once per `effect_id`.
 //! - `GET url/effects/ID` says how an effect ended; asked when the answer to its POST was lost.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use evenkeel_core::action::{Action, InstanceSeen, LookAt, Seen};
 use evenkeel_core::documents::ActuatorRef;
-use evenkeel_core::ids::{InstanceName, RunId, TargetId, Term};
+use evenkeel_core::ids::{InstanceName, RunId, TargetId, TenantName, Term};
 use jiff::Timestamp;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -22,11 +25,11 @@ use serde::{Deserialize, Serialize};
 use super::answer::shown;
 use super::client::{ANSWER_BYTES_MAX, Answer, Effect, Endpoint};
 use super::{PLATFORM, Webhooks, what};
-use crate::actuator::{ActRequest, Actuator, LookRequest, role_of, to_seen};
+use crate::actuator::{ActRequest, Actuator, LookRequest, role_of, to_limits, to_seen};
 use crate::failure::{Failure, ReadError, misrouted};
 use crate::provider::EffectReport;
 
-/// Largest answer about instances, in bytes. Why 512 KiB: 1,000 instances with 500 each.
+/// Largest answer about instances or tenants, in bytes. Why 512 KiB: 1,000 instances with 500 each.
 const INSTANCES_BYTES_MAX: usize = 512 * 1_024;
 
 /// Longest revision, in bytes. Why 256: it is shown in plans and kept in the journal; an
@@ -56,6 +59,12 @@ struct ListedInstance {
 struct Revisions {
     current: String,
     previous: Option<String>,
+}
+
+/// The body of an answer about tenants: requests per second of those that have a limit.
+#[derive(Debug, Deserialize)]
+struct Limits {
+    limits: BTreeMap<TenantName, u32>,
 }
 
 /// The body of a POST.
@@ -102,11 +111,13 @@ impl Webhooks {
             LookAt::Instances => ("instances", INSTANCES_BYTES_MAX),
             LookAt::Traffic => ("traffic", INSTANCES_BYTES_MAX),
             LookAt::Revision => ("revision", ANSWER_BYTES_MAX),
+            LookAt::TenantLimits => ("tenants", INSTANCES_BYTES_MAX),
             LookAt::Capacity
             | LookAt::Command { .. }
             | LookAt::Webhook { .. }
             | LookAt::Terraform { .. } => {
-                let reason = "an actuator says instances, traffic and revisions only".to_owned();
+                let reason =
+                    "an actuator says instances, traffic, revisions and tenants only".to_owned();
                 return Err(ReadError::NotSent { what, reason });
             }
         };
@@ -118,6 +129,12 @@ impl Webhooks {
         let answer = asked.await.map_err(|failure| failure.to_read_error(&what))?;
         if request.at == LookAt::Revision {
             return to_revision(&answer).map_err(|failure| failure.to_read_error(&what));
+        }
+        if request.at == LookAt::TenantLimits {
+            let example = r#"{"limits": {"acme": 10}}"#;
+            let limits: Result<Limits, Failure> = to_body(&answer, example);
+            let Limits { limits } = limits.map_err(|failure| failure.to_read_error(&what))?;
+            return to_limits(&what, limits);
         }
         let instances = to_instances(&answer).map_err(|failure| failure.to_read_error(&what))?;
         to_seen(&what, instances)
@@ -195,6 +212,7 @@ fn place_of(reference: &ActuatorRef) -> Result<(&str, &str), ReadError> {
     match reference {
         ActuatorRef::Webhook { url, secret_file } => Ok((url, secret_file)),
         ActuatorRef::Haproxy { .. }
+        | ActuatorRef::HaproxyMap { .. }
         | ActuatorRef::AwsAutoScalingGroup { .. }
         | ActuatorRef::AwsEcsService { .. }
         | ActuatorRef::Simulated { .. } => Err(misrouted(reference.platform(), PLATFORM)),

@@ -13,7 +13,9 @@ use async_trait::async_trait;
 use evenkeel_core::action::{Action, InstanceSeen, LookAt, Seen};
 use evenkeel_core::documents::{ActuatorRef, Actuators as Refs, LeadTime, ProviderRef, Target};
 use evenkeel_core::effect::EffectOutcome;
-use evenkeel_core::ids::{AllowedName, EffectId, InstanceName, Region, RunId, TargetId, Term};
+use evenkeel_core::ids::{
+    AllowedName, EffectId, InstanceName, Region, RunId, TargetId, TenantName, Term,
+};
 use evenkeel_core::units::{Bounds, Capacity};
 use evenkeel_providers::{
     ActRequest, Actuator, ActuatorSettings, Actuators, EffectReport, LookRequest, ReadError,
@@ -46,6 +48,7 @@ pub(crate) fn everywhere(reference: &ActuatorRef) -> Refs {
         instances: Some(reference.clone()),
         traffic: Some(reference.clone()),
         deployment: Some(reference.clone()),
+        tenants: Some(reference.clone()),
     }
 }
 
@@ -78,6 +81,12 @@ pub(crate) fn show_seen(seen: &Result<Seen, ReadError>) -> String {
         Ok(Seen::Instances { instances }) => instances,
         Ok(Seen::Revision { current, previous }) => {
             return format!("at {current}, before {}", previous.as_deref().unwrap_or("nothing"));
+        }
+        Ok(Seen::TenantLimits { limits }) if limits.is_empty() => return "no limits".to_owned(),
+        Ok(Seen::TenantLimits { limits }) => {
+            let lines: Vec<String> =
+                limits.iter().map(|(tenant, limit)| format!("{tenant}: {limit}/s")).collect();
+            return lines.join("\n");
         }
         Ok(other) => return format!("{other:?}"),
     };
@@ -164,6 +173,7 @@ fn actions() -> Vec<Action> {
         Action::SetWeights { weights },
         Action::SetDrained { instances: one, is_drained: true },
         Action::SetRevision { revision: "v41".to_owned() },
+        Action::LimitTenants { limits: [(TenantName::new("acme").unwrap(), Some(10))].into() },
         Action::RunCommand { command: allowed(), arguments: Vec::new() },
         Action::CallWebhook { webhook: allowed(), fields: BTreeMap::new() },
         Action::ApplyTerraform {
@@ -184,6 +194,10 @@ fn split() -> Target {
         deployment: Some(ActuatorRef::Webhook {
             url: "https://platform.example/".to_owned(),
             secret_file: "key".to_owned(),
+        }),
+        tenants: Some(ActuatorRef::HaproxyMap {
+            socket: "/run/haproxy.sock".to_owned(),
+            map: "/etc/haproxy/tenants.map".to_owned(),
         }),
     })
 }
@@ -217,6 +231,8 @@ async fn every_look_and_action_reaches_the_actuator_of_its_role() {
           act set weights web-1=3
           look checkout-api Traffic
           act drain web-1
+          look checkout-api TenantLimits
+          act limit tenant acme to 10 requests/s
         webhook
           look checkout-api Revision
           act deploy revision v41
@@ -334,7 +350,7 @@ mod region {
         let seen = show_seen(&actuators.look(&target, &LookAt::Traffic).await);
         let report = show_report(&actuators.act(&target, &order(drain)).await);
         expect![[r#"
-            cannot ask for simulated service `checkout`: this region has no instances, weights or revisions to act on
-            rejected: simulated service `checkout` cannot drain: this region has no instances, weights or revisions to act on"#]].assert_eq(&format!("{seen}\n{report}"));
+            cannot ask for simulated service `checkout`: this region has no instances, weights, revisions or tenants to act on
+            rejected: simulated service `checkout` cannot drain: this region has no instances, weights, revisions or tenants to act on"#]].assert_eq(&format!("{seen}\n{report}"));
     }
 }

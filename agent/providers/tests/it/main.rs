@@ -27,6 +27,9 @@ mod common;
 #[cfg(feature = "haproxy")]
 mod haproxy;
 #[cfg(test)]
+#[cfg(feature = "haproxy")]
+mod haproxy_tenants;
+#[cfg(test)]
 #[cfg(feature = "webhook")]
 mod platform;
 #[cfg(test)]

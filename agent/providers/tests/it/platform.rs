@@ -29,6 +29,8 @@ pub(crate) struct State {
     /// Instances out of traffic, and the revision other than `v42`.
     pub(crate) drained: Vec<String>,
     pub(crate) revision: Option<String>,
+    /// Requests per second of tenants that have a limit.
+    pub(crate) limits: BTreeMap<String, u64>,
     /// Actions carried out, oldest first: effect and body.
     pub(crate) actions: Vec<(String, String)>,
     /// Why requests were turned away.
@@ -201,6 +203,7 @@ fn obey_fleet(
                 .collect();
             (200, json!({ "instances": instances }))
         }
+        ("GET", "tenants") => (200, json!({ "limits": state.limits })),
         ("GET", "revision") => {
             let current = state.revision.as_deref().unwrap_or("v42");
             (200, json!({ "current": current, "previous": "v41" }))
@@ -227,6 +230,14 @@ fn obey_fleet(
                     state.drained.retain(|it| !names.contains(it));
                     if action["is_drained"] == true {
                         state.drained.extend(names);
+                    }
+                }
+                "limit_tenants" => {
+                    for (tenant, limit) in action["limits"].as_object().unwrap() {
+                        match limit.as_u64() {
+                            Some(limit) => state.limits.insert(tenant.clone(), limit),
+                            None => state.limits.remove(tenant),
+                        };
                     }
                 }
                 "set_revision" => {

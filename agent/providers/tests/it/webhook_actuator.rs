@@ -13,7 +13,7 @@ use crate::platform::{KEY, Platform};
 use crate::webhook::key_file;
 use evenkeel_core::action::{Action, LookAt};
 use evenkeel_core::documents::{ActuatorRef, Target};
-use evenkeel_core::ids::{EffectId, InstanceName};
+use evenkeel_core::ids::{EffectId, InstanceName, TenantName};
 use evenkeel_providers::{ActRequest, Actuators};
 use evenkeel_testbed::Proxy;
 use expect_test::{Expect, expect};
@@ -120,6 +120,26 @@ async fn a_platform_is_looked_at_and_acted_on_with_signed_requests() {
         {"effect_id":"ef-12","term":3,"run":"run-7","target":"checkout-api","is_undo":false,"action":{"action":"set_drained","instances":["web-1"],"is_drained":true}}
         {"effect_id":"ef-13","term":3,"run":"run-7","target":"checkout-api","is_undo":true,"action":{"action":"set_drained","instances":["web-1"],"is_drained":false}}
         {"effect_id":"ef-14","term":3,"run":"run-7","target":"checkout-api","is_undo":false,"action":{"action":"set_revision","revision":"v41"}}"#]].assert_eq(&bodies.join("\n"));
+}
+
+#[tokio::test]
+async fn limits_of_tenants_are_read_set_and_lifted() {
+    let world = world(LONG).await;
+    let acme = || TenantName::new("acme").unwrap();
+    let limit = |limit: Option<u32>| Action::LimitTenants { limits: [(acme(), limit)].into() };
+    world.check_look(LookAt::TenantLimits, &expect!["no limits"]).await;
+    assert_eq!(world.act(limit(Some(10))).await, "done: carried out (HTTP 200)");
+    world.check_look(LookAt::TenantLimits, &expect!["acme: 10/s"]).await;
+    let request = ActRequest { effect_id: EffectId(13), is_undo: true, ..order(limit(None)) };
+    let undone = world.actuators.act(&world.target, &request).await;
+    assert_eq!(show_report(&undone), "done: carried out (HTTP 200)");
+    world.check_look(LookAt::TenantLimits, &expect!["no limits"]).await;
+    let state = world.platform.state.lock().unwrap();
+    assert!(state.complaints.is_empty(), "{:?}", state.complaints);
+    let bodies: Vec<&str> = state.actions.iter().map(|it| it.1.as_str()).collect();
+    expect![[r#"
+        {"effect_id":"ef-12","term":3,"run":"run-7","target":"checkout-api","is_undo":false,"action":{"action":"limit_tenants","limits":{"acme":10}}}
+        {"effect_id":"ef-13","term":3,"run":"run-7","target":"checkout-api","is_undo":true,"action":{"action":"limit_tenants","limits":{"acme":null}}}"#]].assert_eq(&bodies.join("\n"));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use evenkeel_core::action::{Action, InstanceSeen, LookAt, Receipt, Seen};
 use evenkeel_core::effect::Look;
-use evenkeel_core::ids::{EffectId, RunId, TargetId};
+use evenkeel_core::ids::{EffectId, RunId, TargetId, TenantName};
 use evenkeel_core::units::Capacity;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,7 @@ struct World {
     capacity: BTreeMap<TargetId, Capacity>,
     instances: Vec<InstanceSeen>,
     revision: (String, Option<String>),
+    limits: BTreeMap<TenantName, u32>,
     receipts: BTreeMap<EffectId, Receipt>,
     done: BTreeSet<Turn>,
     /// Whether a new instance gets the name of the one it replaces, as in a stateful set.
@@ -126,6 +127,7 @@ impl Platform {
                 let (current, previous) = world.revision.clone();
                 Seen::Revision { current, previous }
             }
+            LookAt::TenantLimits => Seen::TenantLimits { limits: world.limits.clone() },
             LookAt::Command { .. } | LookAt::Webhook { .. } => {
                 Seen::Receipts { receipts: world.receipts.clone() }
             }
@@ -153,6 +155,7 @@ impl World {
             capacity: BTreeMap::new(),
             instances: instances.collect(),
             revision: ("r2".to_owned(), Some("r1".to_owned())),
+            limits: BTreeMap::new(),
             receipts: BTreeMap::new(),
             done: BTreeSet::new(),
             // Only there is something left to replace back.
@@ -196,6 +199,14 @@ impl World {
             Action::SetRevision { revision } => {
                 let before = std::mem::replace(&mut self.revision.0, revision.clone());
                 self.revision.1 = Some(before);
+            }
+            Action::LimitTenants { limits } => {
+                for (tenant, limit) in limits {
+                    match limit {
+                        Some(limit) => self.limits.insert(tenant.clone(), *limit),
+                        None => self.limits.remove(tenant),
+                    };
+                }
             }
             Action::RunCommand { .. }
             | Action::CallWebhook { .. }

@@ -179,6 +179,9 @@ impl Process {
                 | Record::LeftToPeople { .. }
                 | Record::Reviewed { .. }
                 | Record::ReviewOverdue { .. }
+                | Record::Budget { .. }
+                | Record::SloAlert { .. }
+                | Record::Reconciled { .. }
                 | Record::RequestRefused { .. }
                 | Record::Snapshot { .. } => (),
             }
@@ -218,6 +221,7 @@ fn touched(action: &Action) -> Vec<&InstanceName> {
         Action::SetDrained { is_drained: false, .. }
         | Action::SetCapacity { .. }
         | Action::SetRevision { .. }
+        | Action::LimitTenants { .. }
         | Action::RunCommand { .. }
         | Action::CallWebhook { .. }
         | Action::ApplyTerraform { .. } => Vec::new(),

@@ -58,7 +58,13 @@ pub(in crate::run) fn watch(documents: &Documents, stage: &Stage) -> Vec<Watched
                 playbook: playbook.id.clone(),
                 target: target.id.clone(),
                 service,
-                inputs: playbook.inputs.iter().map(WatchedInput::new).collect(),
+                // What budgets say, the agent knows itself.
+                inputs: playbook
+                    .inputs
+                    .iter()
+                    .filter(|it| it.budget.is_none())
+                    .map(WatchedInput::new)
+                    .collect(),
             });
         }
     }
@@ -174,12 +180,16 @@ fn joined(metric: Metric, a: f64, b: f64) -> f64 {
         | Metric::QueueArrivals
         | Metric::Good
         | Metric::QueueDepth
-        | Metric::Spend => a + b,
+        | Metric::Spend
+        | Metric::RequestsTotal
+        | Metric::RequestsGoodTotal
+        | Metric::RequestsBadTotal => a + b,
         Metric::ErrorRatio
         | Metric::LatencyP95
         | Metric::Cpu
         | Metric::Busy
         | Metric::ReplicaLag
+        | Metric::UnitPrice
         | Metric::DiskUsed => a.max(b),
         Metric::HitRatio | Metric::CertificateExpires | Metric::RevisionAge => a.min(b),
     }

@@ -45,6 +45,7 @@ fn playbook() -> Playbook {
         max_age: SignedDuration::from_secs(60),
         unit: evenkeel_core::condition::Unit::Ratio,
         per,
+        budget: None,
         is_anomaly_score: false,
     };
     let inputs = vec![

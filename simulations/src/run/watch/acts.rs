@@ -158,6 +158,7 @@ fn share_of(kind: &StepKind) -> f64 {
         StepKind::SetCapacity { .. }
         | StepKind::Restore
         | StepKind::RollBack
+        | StepKind::ThrottleTenant { .. }
         | StepKind::RunCommand { .. }
         | StepKind::CallWebhook { .. }
         | StepKind::ApplyTerraform { .. }

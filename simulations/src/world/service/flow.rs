@@ -9,6 +9,7 @@ use super::second::{Dependence, Second, Station, Timing};
 use super::{Service, View, Work};
 use crate::world::lane::{Jobs, Outcome, TRIES, Tries};
 use crate::world::station::{Shape, Slots};
+use crate::world::tenants::AtTheDoor;
 use crate::world::wait::Waits;
 
 /// Share of its own time that an answer with an error takes less. Why 0.9: an error is found
@@ -40,12 +41,20 @@ impl Service {
         views: &[View],
         waits: &mut Waits,
     ) -> Passed {
-        let first = outside * self.turned.load_factor + inside;
-        let mut lost = 0.0;
-        let (arrivals, retried_ratio) = self.arrivals(first, &mut lost);
+        let outside = outside * self.turned.load_factor;
+        let first = outside + inside;
+        let turned = &self.turned;
+        let at_the_door = self
+            .door
+            .as_mut()
+            .map_or_else(AtTheDoor::default, |it| it.pass_second(outside, turned));
+        let mut lost = at_the_door.refused;
+        let (arrivals, retried_ratio) = self.arrivals(first, at_the_door, &mut lost);
         let misses = self.memory.as_ref().map_or(1.0, |it| 1.0 - it.hit_ratio());
         let depends = self.dependence(views, misses);
-        let mut outcome = Outcome { errors: first * self.turned.shed_ratio, ..Outcome::default() };
+        let AtTheDoor { refused, .. } = at_the_door;
+        let shed = (first - refused) * self.turned.shed_ratio;
+        let mut outcome = Outcome { errors: shed + refused, ..Outcome::default() };
         let error_ratio = self.turned.error_ratio;
         let success_ratio = (1.0 - error_ratio) * depends.success_ratio;
         let work = self.service_seconds * (1.0 - ERROR_SAVES * (1.0 - success_ratio));
@@ -67,7 +76,11 @@ impl Service {
         }
         let view = self.view(&arrivals, retried_ratio, &outcome, &second);
         self.remember(&outcome, is_down);
-        self.conclude(first, lost, &arrivals, queue, &outcome, &second);
+        self.conclude(first, lost, queue, &outcome, &second);
+        self.truth.arrived_rps = arrivals.total() + shed + refused;
+        if let Some(door) = &mut self.door {
+            door.conclude(outcome.good, first - refused);
+        }
         let passed_on = outcome.served * (1.0 - error_ratio) * misses;
         Passed {
             calls: passed_on,
@@ -87,12 +100,14 @@ impl Service {
 
     /// First tries, retries as far as the budget goes, and junk; and the share of retries that
     /// was allowed.
-    fn arrivals(&mut self, first: f64, lost: &mut f64) -> (Tries, f64) {
-        let mut tries = Tries { by: [0.0; TRIES], junk: self.turned.junk_rps };
-        let shed = first * self.turned.shed_ratio;
+    fn arrivals(&mut self, first: f64, at_the_door: AtTheDoor, lost: &mut f64) -> (Tries, f64) {
+        let AtTheDoor { refused, junk } = at_the_door;
+        let mut tries = Tries { by: [0.0; TRIES], junk: self.turned.junk_rps + junk };
+        let let_in = first - refused;
+        let shed = let_in * self.turned.shed_ratio;
         *lost += shed;
         let [first_tries, ..] = &mut tries.by;
-        *first_tries = first - shed;
+        *first_tries = let_in - shed;
         let wanted: f64 = self.retry.iter().sum();
         if wanted <= 0.0 {
             return (tries, 1.0);
@@ -289,15 +304,7 @@ impl Service {
         }
     }
 
-    fn conclude(
-        &mut self,
-        first: f64,
-        lost: f64,
-        arrivals: &Tries,
-        queue: f64,
-        outcome: &Outcome,
-        second: &Second,
-    ) {
+    fn conclude(&mut self, first: f64, lost: f64, queue: f64, outcome: &Outcome, second: &Second) {
         let slow = outcome.answered - outcome.good;
         self.slow += slow;
         let mean = if 0.0 < outcome.answered {
@@ -309,11 +316,12 @@ impl Service {
         let slots = (self.shape.fast.servers + self.shape.gray.servers).max(1.0);
         let truth = &mut self.truth;
         truth.offered_rps = first;
-        truth.arrived_rps = arrivals.total() + first * self.turned.shed_ratio;
         truth.served_rps = outcome.served;
         truth.good_rps = outcome.good;
         truth.lost_rps = lost;
         truth.errors_rps = outcome.errors;
+        truth.ended_rps = outcome.replied + outcome.errors;
+        truth.fine_rps = outcome.fine;
         truth.queue = queue;
         truth.latency_mean_seconds = mean;
         truth.latency_p95_seconds = second.p95.min(self.timeout).max(mean);

@@ -61,7 +61,7 @@ fn dependencies(drafts: &Drafts, faults: &mut Faults) {
     }
 }
 
-fn unique<T>(
+pub(super) fn unique<T>(
     all: &[Placed<T>],
     noun: &str,
     name: impl Fn(&T) -> &str,
@@ -145,7 +145,7 @@ fn selectors(drafts: &Drafts, faults: &mut Faults) {
     }
 }
 
-fn selector_warning(
+pub(super) fn selector_warning(
     at: Position,
     about: &str,
     selector: &Selector,

@@ -108,6 +108,7 @@ fn needs_implied_gate(step: &PlaybookStep, playbook: &Playbook) -> bool {
         | ActionClass::ShiftTraffic
         | ActionClass::Drain
         | ActionClass::RollBack
+        | ActionClass::ThrottleTenant
         | ActionClass::RunCommand
         | ActionClass::CallWebhook
         | ActionClass::ApplyTerraform => matches!(step.undo, Undo::Nothing { .. }),

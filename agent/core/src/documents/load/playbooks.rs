@@ -57,6 +57,7 @@ enum Needed {
     Instances,
     Traffic,
     Deployment,
+    Tenants,
 }
 
 impl Needed {
@@ -67,6 +68,7 @@ impl Needed {
             }
             ActionClass::ShiftTraffic | ActionClass::Drain => Some(Needed::Traffic),
             ActionClass::RollBack => Some(Needed::Deployment),
+            ActionClass::ThrottleTenant => Some(Needed::Tenants),
             ActionClass::SetCapacity
             | ActionClass::RunCommand
             | ActionClass::CallWebhook
@@ -79,6 +81,7 @@ impl Needed {
             Needed::Instances => "instances",
             Needed::Traffic => "traffic",
             Needed::Deployment => "deployment",
+            Needed::Tenants => "tenants",
         }
     }
 
@@ -87,6 +90,7 @@ impl Needed {
             Needed::Instances => target.actuators.instances.is_some(),
             Needed::Traffic => target.actuators.traffic.is_some(),
             Needed::Deployment => target.actuators.deployment.is_some(),
+            Needed::Tenants => target.actuators.tenants.is_some(),
         }
     }
 }
@@ -188,6 +192,7 @@ fn templates(kind: &StepKind) -> Vec<&Template> {
         | StepKind::Drain { .. }
         | StepKind::Restore
         | StepKind::RollBack
+        | StepKind::ThrottleTenant { .. }
         | StepKind::WaitFor { .. } => Vec::new(),
     }
 }
@@ -216,6 +221,7 @@ fn contested(playbook: &Playbook) -> BTreeSet<Contested> {
             | StepKind::ReplaceInstances { .. }
             | StepKind::ShiftTraffic { .. }
             | StepKind::RollBack
+            | StepKind::ThrottleTenant { .. }
             | StepKind::WaitFor { .. }
             | StepKind::Notify { .. }
             | StepKind::Ask { .. } => Some((it.class()?, None)),

@@ -23,6 +23,8 @@ fields! {
         optional traffic: RawTrafficActuator,
         /// Says and sets the deployed revision.
         optional deployment: RawDeploymentActuator,
+        /// Says and sets the limits of tenants.
+        optional tenants: RawTenantsActuator,
     }
 }
 
@@ -64,6 +66,18 @@ one_of! {
     }
 }
 
+one_of! {
+    /// Exactly one place where tenants are limited.
+    enum RawTenantsActuator {
+        /// A map of a HAProxy from tenants to requests per second.
+        Haproxy = "haproxy" (RawHaproxyMap),
+        /// Any gateway that speaks the signed protocol.
+        Webhook = "webhook" (RawWebhook),
+        /// A service of the demo's region.
+        Simulated = "simulated" (RawSimulated),
+    }
+}
+
 fields! {
     /// A backend of a HAProxy on the daemon's host.
     struct RawHaproxy {
@@ -71,6 +85,16 @@ fields! {
         required socket: SocketPath,
         /// The backend's name.
         required backend: BackendName,
+    }
+}
+
+fields! {
+    /// A map of a HAProxy on the daemon's host.
+    struct RawHaproxyMap {
+        /// Its runtime socket.
+        required socket: SocketPath,
+        /// The map's file, as HAProxy's configuration names it.
+        required map: MapName,
     }
 }
 
@@ -122,10 +146,40 @@ impl Read for BackendName {
     }
 }
 
+/// Name of a map, which is the path of its file. Nothing in it can end the line of HAProxy's
+/// protocol, and it is not a number of a map, which changes with the configuration.
+pub(in crate::documents) struct MapName(String);
+
+/// Longest name of a map, in bytes. Why 255: the longest name of a file.
+const MAP_BYTES_MAX: usize = 255;
+
+impl Read for MapName {
+    fn schema() -> Json {
+        let pattern = format!("^[A-Za-z0-9_./][A-Za-z0-9_.:/-]{{0,{}}}$", MAP_BYTES_MAX - 1);
+        json!({"type": "string", "pattern": pattern})
+    }
+
+    fn read(node: &Node, place: &Place<'_>, faults: &mut Faults) -> Option<MapName> {
+        let ShortText(name) = ShortText::read(node, place, faults)?;
+        let allowed = |it: char| it.is_ascii_alphanumeric() || "_.:/-".contains(it);
+        let starts_well = !name.starts_with(['-', ':']);
+        if starts_well && name.chars().all(allowed) && name.len() <= MAP_BYTES_MAX {
+            return Some(MapName(name));
+        }
+        let message = format!("`{place}`: {} is not the file of a map", quoted(&name));
+        faults.error(
+            node.at,
+            message,
+            "write it as HAProxy's configuration does, for example `/etc/haproxy/tenants.map`",
+        );
+        None
+    }
+}
+
 impl RawActuators {
     /// Nothing here can be wrong any more.
     pub(in crate::documents) fn checked(self) -> Actuators {
-        let RawActuators { instances, traffic, deployment } = self;
+        let RawActuators { instances, traffic, deployment, tenants } = self;
         Actuators {
             instances: instances.map(|it| match it.value {
                 RawInstancesActuator::AwsAutoScalingGroup(it) => group(it),
@@ -144,6 +198,13 @@ impl RawActuators {
                 RawDeploymentActuator::AwsEcsService(it) => service(it),
                 RawDeploymentActuator::Webhook(it) => webhook(it),
                 RawDeploymentActuator::Simulated(it) => simulated(it),
+            }),
+            tenants: tenants.map(|it| match it.value {
+                RawTenantsActuator::Haproxy(RawHaproxyMap { socket, map }) => {
+                    ActuatorRef::HaproxyMap { socket: socket.value.0, map: map.value.0 }
+                }
+                RawTenantsActuator::Webhook(it) => webhook(it),
+                RawTenantsActuator::Simulated(it) => simulated(it),
             }),
         }
     }

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::documents::fault::{Faults, quoted};
 use crate::documents::positions::{At, Node, Value};
+use crate::documents::raw::openslo;
 use crate::documents::raw::scalar::{Name, RawLabels, text};
 use crate::documents::raw::{Fields, Place, Read, fields, listed, nearest};
 use crate::ids::TargetId;
@@ -24,16 +25,22 @@ pub(in crate::documents) enum Kind {
     Access,
     Calendar,
     Playbook,
+    Budget,
+    PriceBook,
+    Tenants,
 }
 
 impl Kind {
-    pub(in crate::documents) const ALL: [Kind; 6] = [
+    pub(in crate::documents) const ALL: [Kind; 9] = [
         Kind::Target,
         Kind::ScalingPolicy,
         Kind::Guardrail,
         Kind::Access,
         Kind::Calendar,
         Kind::Playbook,
+        Kind::Budget,
+        Kind::PriceBook,
+        Kind::Tenants,
     ];
 
     /// As it is written after `kind:`.
@@ -45,6 +52,9 @@ impl Kind {
             Kind::Access => "Access",
             Kind::Calendar => "Calendar",
             Kind::Playbook => "Playbook",
+            Kind::Budget => "Budget",
+            Kind::PriceBook => "PriceBook",
+            Kind::Tenants => "Tenants",
         }
     }
 
@@ -57,6 +67,9 @@ impl Kind {
             Kind::Access => "access",
             Kind::Calendar => "calendar",
             Kind::Playbook => "playbook",
+            Kind::Budget => "budget",
+            Kind::PriceBook => "price book",
+            Kind::Tenants => "tenants",
         }
     }
 
@@ -66,7 +79,7 @@ impl Kind {
 }
 
 /// Kinds that have a place in the design and no reader yet.
-const KINDS_TO_COME: [&str; 5] = ["Budget", "Cache", "CachePolicy", "Drill", "SLO"];
+const KINDS_TO_COME: [&str; 3] = ["Cache", "CachePolicy", "Drill"];
 
 fields! {
     /// What the document is called.
@@ -130,12 +143,8 @@ fn api_version(fields: &Fields<'_>, root: &Node, faults: &mut Faults) -> bool {
     if version == API_VERSION {
         return true;
     }
-    if version.starts_with("openslo/") {
-        not_yet(entry.node.at, &format!("OpenSLO (`{version}`)"), faults);
-    } else {
-        let message = format!("`apiVersion` {} is not known", quoted(version));
-        faults.error(entry.node.at, message, format!("write `{API_VERSION}`"));
-    }
+    let message = format!("`apiVersion` {} is not known", quoted(version));
+    faults.error(entry.node.at, message, format!("write `{API_VERSION}`"));
     false
 }
 
@@ -158,6 +167,9 @@ fn kind(fields: &Fields<'_>, root: &Node, reports: bool, faults: &mut Faults) ->
         return None;
     }
     let hint = match nearest(name, &names) {
+        _ if openslo::Kind::named(name).is_some() => {
+            format!("it is of OpenSLO: write `apiVersion: {}`", openslo::API_VERSION)
+        }
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("this version reads {}", listed(&names)),
     };

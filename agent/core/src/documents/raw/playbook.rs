@@ -12,6 +12,7 @@ pub(in crate::documents) mod secret;
 mod select;
 mod steps;
 mod template;
+mod tenant;
 mod trigger;
 mod undo;
 

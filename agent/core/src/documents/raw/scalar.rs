@@ -157,7 +157,7 @@ impl Read for Units {
     }
 }
 
-fn out_of_range(
+pub(super) fn out_of_range(
     node: &Node,
     place: &Place<'_>,
     value: &impl fmt::Display,
@@ -171,7 +171,12 @@ fn out_of_range(
     );
 }
 
-fn number(node: &Node, place: &Place<'_>, expected: &str, faults: &mut Faults) -> Option<f64> {
+pub(super) fn number(
+    node: &Node,
+    place: &Place<'_>,
+    expected: &str,
+    faults: &mut Faults,
+) -> Option<f64> {
     match &node.value {
         Value::Number(value) => Some(*value),
         // Through text: every i64 has a nearest f64, and no cast needs excusing.
@@ -208,6 +213,8 @@ macro_rules! number {
         }
     };
 }
+
+pub(super) use number as ranged;
 
 number! {
     /// US dollars per hour. Why at most 100,000: no unit of anything costs more.

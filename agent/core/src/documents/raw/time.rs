@@ -24,7 +24,7 @@ use crate::documents::schedule;
 const YEARS: std::ops::RangeInclusive<i16> = 2000..=2100;
 
 /// A date and a time of day, as a clock on the wall shows them.
-pub(in crate::documents) struct LocalTime(DateTime);
+pub(in crate::documents) struct LocalTime(pub(in crate::documents) DateTime);
 
 impl Read for LocalTime {
     fn schema() -> Json {
@@ -63,6 +63,13 @@ impl Read for LocalTime {
         };
         faults.error(node.at, format!("`{place}`: {} {message}", quoted(text)), hint);
         None
+    }
+}
+
+impl LocalTime {
+    /// As the clock shows it.
+    pub(super) fn civil(&self) -> DateTime {
+        self.0
     }
 }
 

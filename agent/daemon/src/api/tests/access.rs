@@ -21,13 +21,16 @@ const EVERYBODY: [(&str, Who); 13] = [
 ];
 
 /// Verb, method, path, body. What one row sets, a later one expires.
-const VERBS: [(&str, &str, &str, &str); 17] = [
+const VERBS: [(&str, &str, &str, &str); 20] = [
     ("status", "GET", "/v1/status", ""),
     ("explain", "GET", "/v1/explain/cart", ""),
     ("overrides", "GET", "/v1/overrides", ""),
     ("incidents", "GET", "/v1/incidents", ""),
     // Without a body: 400 is who got in. Who does not is answered before a body is read.
     ("alerts", "POST", "/v1/alerts", ""),
+    ("slos", "GET", "/v1/slos", ""),
+    ("budgets", "GET", "/v1/budgets", ""),
+    ("fits", "POST", "/v1/budgets/fits", ""),
     ("history", "GET", "/v1/history", ""),
     ("verify", "GET", "/v1/audit/verify", ""),
     ("export", "GET", "/v1/audit/export", ""),
@@ -75,20 +78,20 @@ fn every_verb_is_for_who_has_the_role_over_either_transport() {
     let verbs = VERBS.map(|(verb, ..)| verb).join(", ");
     // 200 done, 400 let in and not understood, 401 not known, 403 not allowed.
     expect![[r#"
-        status, explain, overrides, incidents, alerts, history, verify, export, freeze cart, expire cart, freeze all, expire all, reload, openapi, metrics, healthz, readyz
-        owner                     200 200 200 200 400 200 200 200 200 200 200 200 200 200 200 200 200
-        account: stranger         401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 200 200
-        account: no role          403 403 403 403 403 403 403 403 403 403 403 403 403 200 200 200 200
-        account: viewer           200 200 200 200 400 200 200 200 403 403 403 403 403 200 200 200 200
-        account: operator of cart 200 200 200 200 400 200 200 200 200 200 403 403 403 200 200 200 200
-        account: operator         200 200 200 200 400 200 200 200 200 200 200 200 403 200 200 200 200
-        account: admin            200 200 200 200 400 200 200 200 200 200 200 200 200 200 200 200 200
-        tls: no token             401 401 401 401 401 401 401 401 401 401 401 401 401 200 401 200 200
-        tls: unknown token        401 401 401 401 401 401 401 401 401 401 401 401 401 200 401 200 200
-        tls: no role              403 403 403 403 403 403 403 403 403 403 403 403 403 200 403 200 200
-        tls: viewer               200 200 200 200 400 200 200 200 403 403 403 403 403 200 200 200 200
-        tls: operator of cart     200 200 200 200 400 200 200 200 200 200 403 403 403 200 200 200 200
-        tls: admin                200 200 200 200 400 200 200 200 200 200 200 200 200 200 200 200 200
+        status, explain, overrides, incidents, alerts, slos, budgets, fits, history, verify, export, freeze cart, expire cart, freeze all, expire all, reload, openapi, metrics, healthz, readyz
+        owner                     200 200 200 200 400 200 200 400 200 200 200 200 200 200 200 200 200 200 200 200
+        account: stranger         401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 200 200
+        account: no role          403 403 403 403 403 403 403 403 403 403 403 403 403 403 403 403 200 200 200 200
+        account: viewer           200 200 200 200 400 200 200 400 200 200 200 403 403 403 403 403 200 200 200 200
+        account: operator of cart 200 200 200 200 400 200 200 400 200 200 200 200 200 403 403 403 200 200 200 200
+        account: operator         200 200 200 200 400 200 200 400 200 200 200 200 200 200 200 403 200 200 200 200
+        account: admin            200 200 200 200 400 200 200 400 200 200 200 200 200 200 200 200 200 200 200 200
+        tls: no token             401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 401 200 200
+        tls: unknown token        401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 401 200 200
+        tls: no role              403 403 403 403 403 403 403 403 403 403 403 403 403 403 403 403 200 403 200 200
+        tls: viewer               200 200 200 200 400 200 200 400 200 200 200 403 403 403 403 403 200 200 200 200
+        tls: operator of cart     200 200 200 200 400 200 200 400 200 200 200 200 200 403 403 403 200 200 200 200
+        tls: admin                200 200 200 200 400 200 200 400 200 200 200 200 200 200 200 200 200 200 200 200
     "#]]
     .assert_eq(&format!("{verbs}\n{table}"));
 }

@@ -127,7 +127,7 @@ fn a_body_with_a_slip_changes_nothing() {
               400 "the body is not what it must be: missing field `scope` at line 1 column 17"
               hint: "`GET /v1/openapi.json` describes every body; nothing has changed"
             POST /v1/autonomy {"target":"cart","class":"reboot","to":"auto","reason":"r"}
-              400 "the body is not what it must be: unknown variant `reboot`, expected one of `set_capacity`, `restart_instances`, `replace_instances`, `shift_traffic`, `drain`, `roll_back`, `run_command`, `call_webhook`, `apply_terraform` at line 1 column 33"
+              400 "the body is not what it must be: unknown variant `reboot`, expected one of `set_capacity`, `restart_instances`, `replace_instances`, `shift_traffic`, `drain`, `roll_back`, `throttle_tenant`, `run_command`, `call_webhook`, `apply_terraform` at line 1 column 33"
               hint: "`GET /v1/openapi.json` describes every body; nothing has changed"
             POST /v1/autonomy {"target":"cart","class":"drain","to":"always","reason":"r"}
               400 "the body is not what it must be: unknown variant `always`, expected one of `observe`, `suggest`, `approve`, `auto` at line 1 column 46"

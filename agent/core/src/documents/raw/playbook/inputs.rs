@@ -13,10 +13,10 @@ use crate::documents::fault::{Faults, quoted};
 use crate::documents::positions::{At, Node, Value};
 use crate::documents::promql;
 use crate::documents::raw::policy::Query;
-use crate::documents::raw::scalar::{Duration, Finite, PrometheusLabel, text};
-use crate::documents::raw::{Place, Read, fields, wrong_type};
-use crate::documents::{Parameter, Per, PlaybookInput};
-use crate::ids::{InputName, ParameterName};
+use crate::documents::raw::scalar::{Duration, Finite, Name, PrometheusLabel, text};
+use crate::documents::raw::{Place, Read, fields, listed, nearest, wrong_type};
+use crate::documents::{BudgetInput, BudgetValue, Parameter, Per, PlaybookInput};
+use crate::ids::{BudgetId, InputName, ParameterName};
 
 /// Most parameters. Why 32: a person reads them before approving.
 const PARAMETERS_MAX: usize = 32;
@@ -132,10 +132,12 @@ fields! {
     struct RawInput {
         /// As conditions call it, unique within the playbook.
         required name: Identifier,
-        /// PromQL that answers for all targets of the playbook at once.
-        required query: Query,
-        /// What the numbers are.
-        required unit: Unit,
+        /// PromQL that answers for all targets of the playbook at once. This or `budget`.
+        optional query: Query,
+        /// A number of a budget, as the agent counts it.
+        optional budget: RawBudgetInput,
+        /// What the numbers are. Of a budget it is known.
+        optional unit: Unit,
         /// One number per `target`, one for `everything`, or one per `instance` of each
         /// target, named by this label.
         defaulted(json!("target")) per: RawPer,
@@ -144,6 +146,39 @@ fields! {
         /// `true`: read how odd the series is, in [0, 1], not its value. From 0.6 on a person
         /// would want to know. Unknown for the first hour of a series.
         defaulted(json!(false)) anomaly_score: bool,
+    }
+}
+
+fields! {
+    /// A number of a budget.
+    struct RawBudgetInput {
+        /// The name of the `Budget`.
+        required name: Name<BudgetId>,
+        /// `spent_ratio`, `burn_rate` (over one hour), `spend_per_hour`, `time_left` (until it
+        /// is spent, as likely before as after) or `runaway` (1 while such a threshold is
+        /// crossed, else 0).
+        required value: BudgetValue,
+    }
+}
+
+impl Read for BudgetValue {
+    fn schema() -> Json {
+        json!({"enum": BudgetValue::ALL.map(BudgetValue::name)})
+    }
+
+    fn read(node: &Node, place: &Place<'_>, faults: &mut Faults) -> Option<BudgetValue> {
+        let names = BudgetValue::ALL.map(BudgetValue::name);
+        let expected = format!("one of {}", listed(&names));
+        let text = text(node, place, &expected, faults)?;
+        let value = BudgetValue::ALL.into_iter().find(|it| it.name() == text);
+        if value.is_none() {
+            let hint = match nearest(text, &names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("write {expected}"),
+            };
+            faults.error(node.at, format!("`{place}`: unknown value {}", quoted(text)), hint);
+        }
+        value
     }
 }
 
@@ -185,6 +220,46 @@ impl Read for RawPer {
     }
 }
 
+/// An input that reads a budget: one number for everything, always fresh.
+fn budgeted(
+    name: InputName,
+    raw: RawBudgetInput,
+    unit: Option<At<Unit>>,
+    anomaly_score: &At<bool>,
+    faults: &mut Faults,
+) -> Option<PlaybookInput> {
+    let RawBudgetInput { name: budget, value } = raw;
+    let value = value.value;
+    if let Some(unit) = unit.filter(|it| it.value != value.unit()) {
+        let message = format!(
+            "input `{name}`: `{}` of a budget is in `{}`, not in `{}`",
+            value.name(),
+            value.unit().name(),
+            unit.value.name()
+        );
+        faults.error(unit.at, message, "leave `unit` out");
+        return None;
+    }
+    if anomaly_score.value {
+        let message = format!("input `{name}`: a budget has no anomaly score");
+        faults.error(anomaly_score.at, message, "leave it out");
+        return None;
+    }
+    let Name(budget) = budget.value;
+    Some(PlaybookInput {
+        name,
+        query: String::new(),
+        budget: Some(BudgetInput { budget, value }),
+        max_age: BUDGET_AGE_MAX,
+        unit: value.unit(),
+        per: Per::Everything,
+        is_anomaly_score: false,
+    })
+}
+
+/// Of an input that is computed when it is asked for.
+const BUDGET_AGE_MAX: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
+
 /// Inputs with different names. A query that loses the labels it needs gets a warning.
 pub(super) fn checked(
     raw: Vec<At<RawInput>>,
@@ -194,7 +269,7 @@ pub(super) fn checked(
     let mut seen: BTreeMap<InputName, usize> = BTreeMap::new();
     let mut inputs = Some(Vec::new());
     for At { value: raw, .. } in raw {
-        let RawInput { name, query, unit, per, max_age, anomaly_score } = raw;
+        let RawInput { name, query, budget, unit, per, max_age, anomaly_score } = raw;
         let At { value: Identifier(text), at } = name;
         let Ok(name) = InputName::new(&text) else { return None };
         if let Some(line) = seen.insert(name.clone(), at.line) {
@@ -210,6 +285,35 @@ pub(super) fn checked(
             faults.error(at, message, "choose another name");
             inputs = None;
         }
+        let (query, unit) = match (query, budget, unit) {
+            (None, Some(budget), unit) => {
+                let input = budgeted(name, budget.value, unit, &anomaly_score, faults);
+                match (input, &mut inputs) {
+                    (Some(input), Some(inputs)) => inputs.push(input),
+                    (None, _) | (_, None) => inputs = None,
+                }
+                continue;
+            }
+            (Some(query), None, Some(unit)) => (query, unit),
+            (Some(_), Some(budget), _) => {
+                let message = format!("input `{name}` has a `query` and a `budget`");
+                faults.error(budget.at, message, "remove one of the two");
+                inputs = None;
+                continue;
+            }
+            (query, None, unit) => {
+                for missing in
+                    [query.is_none().then_some("query"), unit.is_none().then_some("unit")]
+                        .into_iter()
+                        .flatten()
+                {
+                    let message = format!("input `{name}`: missing field `{missing}`");
+                    faults.error(at, message, format!("add `{missing}:`"));
+                }
+                inputs = None;
+                continue;
+            }
+        };
         let RawPer(per) = per.value;
         let needed: Vec<(&str, &str)> = match &per {
             Per::Everything => Vec::new(),
@@ -238,7 +342,16 @@ pub(super) fn checked(
         if let Some(inputs) = &mut inputs {
             let (max_age, unit) = (max_age.value.0, unit.value);
             let is_anomaly_score = anomaly_score.value;
-            inputs.push(PlaybookInput { name, query: text, max_age, unit, per, is_anomaly_score });
+            let budget = None;
+            inputs.push(PlaybookInput {
+                name,
+                query: text,
+                budget,
+                max_age,
+                unit,
+                per,
+                is_anomaly_score,
+            });
         }
     }
     inputs

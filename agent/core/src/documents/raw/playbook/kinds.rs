@@ -13,6 +13,7 @@ use super::expression::{Expression, condition, formula};
 use super::gate::RawGate;
 use super::select::{RawSelecting, RawShift};
 use super::template::{self, TemplateText};
+use super::tenant::RawThrottle;
 use super::undo::RawUndo;
 use crate::condition::Unit;
 use crate::documents::fault::{Faults, quoted};
@@ -48,6 +49,8 @@ fields! {
         optional restore: Nothing,
         /// Deploy the revision before the current one.
         optional roll_back: Nothing,
+        /// Limit how many requests of one tenant are served.
+        optional throttle_tenant: RawThrottle,
         /// Run a command of the daemon's allow-list.
         optional run_command: RawRunCommand,
         /// Call a webhook of the daemon's allow-list.
@@ -61,7 +64,8 @@ fields! {
         /// Ask people; without their yes it ends here.
         optional ask: RawAsk,
         /// What reverses it: `before` (the state that was read before it), another step, or
-        /// `{ nothing: why }`. Every step that changes something says so.
+        /// `{ nothing: why }`. Every step that changes something says so, but for
+        /// `throttle_tenant`, which without it is `before`.
         optional undo: RawUndo,
         /// Who must agree before it.
         optional gate: RawGate,
@@ -72,7 +76,7 @@ fields! {
 }
 
 /// What a step can do, by the field that says so.
-pub(super) const KINDS: [&str; 13] = [
+pub(super) const KINDS: [&str; 14] = [
     "set_capacity",
     "restart_instances",
     "replace_instances",
@@ -80,6 +84,7 @@ pub(super) const KINDS: [&str; 13] = [
     "drain",
     "restore",
     "roll_back",
+    "throttle_tenant",
     "run_command",
     "call_webhook",
     "apply_terraform",
@@ -259,6 +264,7 @@ pub(super) enum RawKind {
     Drain(RawSelecting),
     Restore,
     RollBack,
+    ThrottleTenant(RawThrottle),
     RunCommand(RawRunCommand),
     CallWebhook(RawCallWebhook),
     ApplyTerraform(RawApplyTerraform),
@@ -290,6 +296,7 @@ impl RawStep {
             drain,
             restore,
             roll_back,
+            throttle_tenant,
             run_command,
             call_webhook,
             apply_terraform,
@@ -308,6 +315,7 @@ impl RawStep {
             as_kind(drain, RawKind::Drain),
             as_kind(restore, |Nothing| RawKind::Restore),
             as_kind(roll_back, |Nothing| RawKind::RollBack),
+            as_kind(throttle_tenant, RawKind::ThrottleTenant),
             as_kind(run_command, RawKind::RunCommand),
             as_kind(call_webhook, RawKind::CallWebhook),
             as_kind(apply_terraform, RawKind::ApplyTerraform),
@@ -331,6 +339,7 @@ impl RawKind {
             RawKind::Drain(_) => "drain",
             RawKind::Restore => "restore",
             RawKind::RollBack => "roll_back",
+            RawKind::ThrottleTenant(_) => "throttle_tenant",
             RawKind::RunCommand(_) => "run_command",
             RawKind::CallWebhook(_) => "call_webhook",
             RawKind::ApplyTerraform(_) => "apply_terraform",
@@ -357,6 +366,7 @@ impl RawKind {
             RawKind::Drain(raw) => StepKind::Drain { select: raw.checked(scope, faults)? },
             RawKind::Restore => StepKind::Restore,
             RawKind::RollBack => StepKind::RollBack,
+            RawKind::ThrottleTenant(raw) => raw.checked(scope, faults)?,
             RawKind::RunCommand(RawRunCommand { command, arguments }) => StepKind::RunCommand {
                 command: command.value.0,
                 arguments: template::checked_arguments(arguments.value.0, scope, faults)?,

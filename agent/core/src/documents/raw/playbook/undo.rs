@@ -12,6 +12,7 @@ use super::kinds::{
 };
 use super::select::{RawSelecting, RawShift};
 use super::template::Sentence;
+use crate::action::ActionClass;
 use crate::documents::fault::{Faults, quoted};
 use crate::documents::positions::{At, Node, Position, Value};
 use crate::documents::raw::{Place, Read, one_of, wrong_type};
@@ -132,6 +133,8 @@ pub(super) fn undo(
             faults.error(raw.at, message, "remove `undo`");
             None
         }
+        // What else should a limit become than what it was?
+        (None, Some(ActionClass::ThrottleTenant)) => Some(Undo::Before),
         (None, Some(class)) => {
             let message = format!("step `{name}` (`{class}`) does not say how it is undone");
             let hint = if class.is_reversible() {
