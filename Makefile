@@ -157,6 +157,7 @@ bench: need-cargo ## Speed and memory, with the machine they were measured on
 	@echo "machine: $$(uname -sm), $$(nproc) cores, \
 	$$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), \
 	$$(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
+	cargo bench $(CARGO_FLAGS) -p evenkeel-core --bench budgets
 	cargo bench $(CARGO_FLAGS) -p evenkeel-store
 	cargo bench $(CARGO_FLAGS) -p evenkeel-daemon --no-default-features --features demo
 

@@ -50,8 +50,11 @@ struct Metered {
     since: Timestamp,
     /// The newest slot that was ever observed of each objective.
     observed_until: Vec<Option<Timestamp>>,
-    /// Whether the past was read, by objective.
+    /// Whether the past was read slot by slot, by objective.
     has_past: Vec<bool>,
+    /// Whether what is before that was: it has no slots that a second reading could replace,
+    /// so it counts once.
+    has_coarse_past: Vec<bool>,
     /// What was recalled of each objective is until here.
     recalled_until: Vec<Option<Timestamp>>,
 }
@@ -98,6 +101,7 @@ impl BudgetSight {
                         .collect();
                     let n = slo.objectives.len();
                     Metered {
+                        has_coarse_past: has_past.clone(),
                         meters: it.meters.changed_to(slo),
                         since: it.since,
                         observed_until,
@@ -138,6 +142,7 @@ impl BudgetSight {
             since: now,
             observed_until: vec![None; n],
             has_past: vec![false; n],
+            has_coarse_past: vec![false; n],
             recalled_until,
         }
     }
@@ -206,6 +211,12 @@ impl BudgetSight {
     pub(crate) fn observe_slis(&mut self, now: Timestamp, readings: &[SliReading]) {
         for reading in readings {
             let Some(it) = self.slos.get_mut(&reading.slo) else { continue };
+            if reading.step != SLOT
+                && let Some(has) = it.has_coarse_past.get_mut(reading.objective)
+                && std::mem::replace(has, true)
+            {
+                continue;
+            }
             it.meters.observe(now, reading);
             let observed = reading.slots.iter().filter(|it| it.counts.is_some()).map(|it| it.at);
             let newest = observed.filter(|it| *it <= now).max();

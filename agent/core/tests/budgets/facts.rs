@@ -2,8 +2,9 @@
 
 use evenkeel_core::agent::Input;
 use evenkeel_core::budget::report::{budget_report, slo_report};
-use evenkeel_core::slo::SLOT;
+use evenkeel_core::slo::{Counts, SLOT, SliReading, SlotReading};
 use expect_test::expect;
+use jiff::Timestamp;
 
 use crate::rig::{BASE, Rig, SLO};
 
@@ -124,6 +125,23 @@ fn what_was_counted_survives_a_restart_and_the_gap_is_metered_at_the_last_rate()
     assert!(status.is_estimated, "nobody looked");
     let total = slo_report(&rig.agent, rig.now).slos[0].objectives[0].total;
     assert!((total - bad_before - 300.0).abs() < 0.5, "{total} {bad_before}");
+}
+
+#[test]
+fn a_coarse_past_that_is_read_twice_counts_once() {
+    let mut rig = Rig::new(&[BASE, SLO]);
+    let counts = Some(Counts { bad: 1.0, total: 1_000.0 });
+    let at = rig.now.checked_sub(SLOT * 40_000).unwrap();
+    let at = Timestamp::from_second(at.as_second().div_euclid(600) * 600).unwrap();
+    let slots = vec![SlotReading { at, counts, carried: None }];
+    let slo = "answers".parse().unwrap();
+    let reading = SliReading { slo, objective: 0, step: SLOT * 20, slots };
+    // The part slot by slot failed, so all of it is read again.
+    for _ in 0..2 {
+        rig.handle(Input::SlisRead(vec![reading.clone()]));
+    }
+    let report = slo_report(&rig.agent, rig.now);
+    assert!((report.slos[0].objectives[0].total - 1_000.0).abs() < 1e-9);
 }
 
 #[test]
