@@ -13,6 +13,14 @@ use crate::documents::Indicator;
 /// that the query must add up, and the reading says so by being missing.
 pub const SERIES_MAX: usize = 10_000;
 
+/// The largest number of events that is read. Why 2^53: beyond it a counter no longer counts
+/// single events, and sums could leave what a number can hold.
+const COUNT_MAX: f64 = 9_007_199_254_740_992.0;
+
+fn is_count(it: f64) -> bool {
+    (0.0..=COUNT_MAX).contains(&it)
+}
+
 /// Instants at which series are read: `n` of them, `step` apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Grid {
@@ -113,7 +121,7 @@ fn counted(series: &[SeriesOnGrid], n: usize) -> Increments {
     for values in series {
         let mut last: Option<(usize, f64)> = None;
         for (k, value) in values.iter().copied().enumerate().take(n) {
-            let Some(value) = value.filter(|it| it.is_finite() && 0.0 <= *it) else { continue };
+            let Some(value) = value.filter(|it| is_count(*it)) else { continue };
             if let Some((before_k, before)) = last {
                 // A counter that is lower than before began anew from zero.
                 let increment = if value < before { value } else { value - before };
@@ -139,7 +147,7 @@ fn rated(series: &[SeriesOnGrid], n: usize, seconds: f64) -> Increments {
     }
     for values in series {
         for (step, value) in sums.steps.iter_mut().zip(values) {
-            if let Some(value) = value.filter(|it| it.is_finite() && 0.0 <= *it) {
+            if let Some(value) = value.filter(|it| is_count(*it)) {
                 *step = Some(step.unwrap_or_default() + value * seconds);
             }
         }

@@ -23,7 +23,7 @@ use super::money::Money;
 use super::rate::SpendRates;
 use super::runaway::{Past, Verdict, runaway};
 use super::tenants::TenantRates;
-use super::{CARRIED_FOR, RateAt};
+use super::{CARRIED_FOR, RateAt, is_amount};
 use crate::documents::{Budget, BudgetOf, BudgetScope};
 use crate::ids::{BudgetId, ServiceName};
 use crate::slo::ledger::{DatedBucket, Ledger};
@@ -261,7 +261,7 @@ impl SpendMeters {
     }
 
     fn note_good(&mut self, now: Timestamp, rates: &SpendRates, good: &BTreeMap<ServiceName, f64>) {
-        for (service, rps) in good.iter().filter(|(_, it)| it.is_finite() && 0.0 <= **it) {
+        for (service, rps) in good.iter().filter(|(_, it)| is_amount(**it)) {
             if rates.by_service.contains_key(service) {
                 self.good_seen.insert(service.clone(), RateAt { at: now, per_hour: *rps });
             }

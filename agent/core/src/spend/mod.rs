@@ -85,6 +85,16 @@ pub struct SpendingTarget<'a> {
 /// runs goes on costing while nobody looks; after that the sum is said to be a lower bound.
 pub const CARRIED_FOR: SignedDuration = SignedDuration::from_mins(15);
 
+/// The largest number that is read of anything. Why 1e15: above it, sums of rates times prices
+/// could leave what a number can hold, and what is kept could not be read back; nobody has as
+/// much of anything.
+pub const AMOUNT_MAX: f64 = 1e15;
+
+/// Whether a number that was read can be an amount, a rate or a price.
+pub(crate) fn is_amount(it: f64) -> bool {
+    (0.0..=AMOUNT_MAX).contains(&it)
+}
+
 /// The service that a target belongs to: its label `service`, else its own name.
 pub fn service_of(target: &crate::documents::Target) -> Option<ServiceName> {
     let name = target.labels.get("service").map_or(target.id.as_str(), String::as_str);

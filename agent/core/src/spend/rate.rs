@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{CARRIED_FOR, SpendReading, SpendingTarget, service_of};
+use super::{CARRIED_FOR, SpendReading, SpendingTarget, is_amount, service_of};
 use crate::documents::{PriceBook, Target, UnitPrice};
 use crate::ids::{Region, ServiceName, TargetId, UsageName};
 use crate::units::Capacity;
@@ -217,10 +217,6 @@ fn gauges_of(reading: &SpendReading) -> BTreeMap<(usize, &ServiceName), f64> {
         .filter(|it| is_amount(it.price_per_hour))
         .map(|it| ((it.nth, &it.service), it.price_per_hour))
         .collect()
-}
-
-fn is_amount(it: f64) -> bool {
-    it.is_finite() && 0.0 <= it
 }
 
 fn price_of<'a>(book: Option<&'a PriceBook>, target: &Target) -> Option<(usize, &'a UnitPrice)> {

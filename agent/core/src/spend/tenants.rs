@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::TenantUsage;
 use super::rate::SpendRates;
+use super::{TenantUsage, is_amount};
 use crate::documents::Tenants;
 use crate::ids::{ServiceName, TenantName};
 
@@ -112,7 +112,7 @@ impl TenantMeter {
         }
         // Of what was not looked at, the service is not known: it pays its part of all.
         let unseen = usage.map_or(0.0, |it| it.others_rps);
-        let unseen = if unseen.is_finite() { unseen.max(0.0) } else { 0.0 };
+        let unseen = if is_amount(unseen) { unseen } else { 0.0 };
         let seen: f64 = of_services.values().sum();
         let seen_ratio = if 0.0 < seen { seen / (seen + unseen) } else { 1.0 };
         let price: BTreeMap<&ServiceName, f64> = of_services
@@ -202,7 +202,7 @@ impl TenantMeter {
 fn sums(usage: Option<&TenantUsage>) -> BTreeMap<&TenantName, BTreeMap<&ServiceName, f64>> {
     let mut sums: BTreeMap<&TenantName, BTreeMap<&ServiceName, f64>> = BTreeMap::new();
     let usable = usage.map(|it| it.by_tenant.as_slice()).unwrap_or_default().iter();
-    for (tenant, service, rps) in usable.filter(|it| it.2.is_finite() && 0.0 <= it.2) {
+    for (tenant, service, rps) in usable.filter(|it| is_amount(it.2)) {
         *sums.entry(tenant).or_default().entry(service).or_default() += rps;
     }
     sums

@@ -40,6 +40,11 @@ fn a_counter_that_began_anew_counted_what_it_says() {
 }
 
 #[test]
+fn what_is_no_count_is_not_read() {
+    check(&[], &["1 nan 3 inf 5 -1 7 1e300 9"], &expect![". .+0/2 . .+0/2 . .+0/2 . .+0/2"]);
+}
+
+#[test]
 fn series_are_added_up_after_their_resets() {
     check(&[], &["10 20 30", "100 5 6"], &expect!["0/15 0/11"]);
 }

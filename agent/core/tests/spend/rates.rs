@@ -218,7 +218,7 @@ fn what_is_no_longer_read_is_carried_for_15_minutes_and_then_a_lower_bound() {
 #[test]
 fn numbers_that_are_no_prices_are_not_read() {
     let book = PriceBook { usage: vec![usage_line("egress", 0.01)], ..book() };
-    for wrong in [f64::NAN, f64::INFINITY, -1.0] {
+    for wrong in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
         let usage = vec![used("egress", "web", wrong)];
         let reading = SpendReading { usage, ..SpendReading::default() };
         let mut carried = Carried::default();
