@@ -29,10 +29,13 @@ pub(super) enum Kept {
 #[derive(Clone, Debug)]
 pub(super) struct Contained {
     service: usize,
-    /// When it began, until when it may grow, and when it was over.
+    /// When the first fault began and the last was over.
     from: i64,
-    grown: i64,
     until: i64,
+    /// How long it may grow.
+    within: i64,
+    /// When the first unit was asked for beyond what there was: before that, nothing runs away.
+    began: Option<i64>,
     /// The amount of the budget; `None` where no such budget is known.
     amount: Option<f64>,
     /// Units at the beginning, and the most until it may grow no more.
@@ -40,7 +43,7 @@ pub(super) struct Contained {
     most: u32,
     /// When more were asked for after that, and how many.
     grew: Option<(i64, u32)>,
-    /// What units beyond `before` cost until `grown`.
+    /// What units beyond `before` cost while it may grow.
     excess: f64,
 }
 
@@ -51,7 +54,8 @@ impl Kept {
             Must::ContainedWithin { service, seconds, budget, .. } => Kept::Contained(Contained {
                 service: *service,
                 from,
-                grown: from + seconds,
+                within: *seconds,
+                began: None,
                 until: scenario.faults.iter().map(|it| it.until).max().unwrap_or_default(),
                 amount: amount_of(scenario, budget),
                 before: 0,
@@ -195,22 +199,26 @@ impl Contained {
         if at == self.from {
             self.before = truth.desired;
         }
-        if at < self.grown {
+        if self.before < truth.desired {
+            self.began.get_or_insert(at);
+        }
+        if self.began.is_none_or(|began| at < began + self.within) {
             self.most = self.most.max(truth.desired);
             let spec = world.spec().services.get(self.service);
             let price = spec.map_or(0.0, |it| it.unit_usd_per_hour) / 3_600.0;
             self.excess += f64::from(truth.current.saturating_sub(self.before)) * price;
         } else if self.most < truth.desired {
-            self.grew = self.grew.or(Some((at - self.from, truth.desired)));
+            let after = self.began.map_or(0, |began| at - began);
+            self.grew = self.grew.or(Some((after, truth.desired)));
         }
     }
 
     fn end(&self, name: &str, budget: &str, spent_ratio_max: f64) -> Option<String> {
         let most = self.most;
         if let Some((after, units)) = self.grew {
-            let within = self.grown - self.from;
             return Some(format!(
-                "`{name}`: {units} units were asked for after {after} s, {most} until {within} s"
+                "`{name}`: {units} units were asked for after {after} s, {most} until {} s",
+                self.within
             ));
         }
         let Some(amount) = self.amount else {
